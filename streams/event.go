@@ -1,0 +1,139 @@
+package streams
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throng/throng/streams/streampb"
+)
+
+// Event is one accepted fact of a group's log.
+type Event struct {
+	Group    Group
+	Channel  Channel
+	V        Version // in the channel, dense from 1
+	N        Number  // messages in the channel so far, this one included
+	Seq      Seq     // in the partition; from JetStream, not in the encoding
+	Epoch    Epoch   // term of the sequencer that wrote it
+	Prev     Seq     // the channel's previous event, 0 for the first
+	TS       int64   // ms since 1970 UTC
+	User     User    // who caused it
+	ClientID ClientID
+	// Answer marks the event whose V and N answered the command, where one
+	// command made several events.
+	Answer          bool
+	MentionAllCount uint64 // messages of the channel that mentioned all, so far
+	Payload         Payload
+}
+
+// Payload is what happened: one of the pointer types below.
+type Payload interface{ kind() Kind }
+
+// Kind is the name of a payload on the wire.
+type Kind string
+
+const (
+	KindMessage       Kind = "message"
+	KindEdit          Kind = "edit"
+	KindRecall        Kind = "recall"
+	KindGroupUpdate   Kind = "group_update"
+	KindChannelCreate Kind = "channel_create"
+	KindJoin          Kind = "join"
+	KindLeave         Kind = "leave"
+)
+
+// The payloads, by idea.
+type (
+	MessagePosted   struct{ *streampb.MessagePosted }
+	MessageEdited   struct{ *streampb.MessageEdited }
+	MessageRecalled struct{ *streampb.MessageRecalled }
+	GroupUpdated    struct{ *streampb.GroupUpdated }
+	ChannelCreated  struct{ *streampb.ChannelCreated }
+	MemberJoined    struct{ *streampb.MemberJoined }
+	MemberLeft      struct{ *streampb.MemberLeft }
+)
+
+func (MessagePosted) kind() Kind   { return KindMessage }
+func (MessageEdited) kind() Kind   { return KindEdit }
+func (MessageRecalled) kind() Kind { return KindRecall }
+func (GroupUpdated) kind() Kind    { return KindGroupUpdate }
+func (ChannelCreated) kind() Kind  { return KindChannelCreate }
+func (MemberJoined) kind() Kind    { return KindJoin }
+func (MemberLeft) kind() Kind      { return KindLeave }
+
+// Kind returns the name of what happened.
+func (e *Event) Kind() Kind { return e.Payload.kind() }
+
+// MarshalEvent returns the stored form. It fails on no event the sequencer
+// makes; an error is a bug.
+func MarshalEvent(e *Event) ([]byte, error) {
+	pb := &streampb.Event{
+		Group: string(e.Group), Channel: string(e.Channel),
+		V: uint64(e.V), N: uint64(e.N), Epoch: uint64(e.Epoch), Prev: uint64(e.Prev),
+		Ts: e.TS, User: string(e.User), ClientId: e.ClientID.Bytes(),
+		Answer: e.Answer, MentionAllCount: e.MentionAllCount,
+	}
+	switch p := e.Payload.(type) {
+	case MessagePosted:
+		pb.Payload = &streampb.Event_Message{Message: p.MessagePosted}
+	case MessageEdited:
+		pb.Payload = &streampb.Event_Edit{Edit: p.MessageEdited}
+	case MessageRecalled:
+		pb.Payload = &streampb.Event_Recall{Recall: p.MessageRecalled}
+	case GroupUpdated:
+		pb.Payload = &streampb.Event_GroupUpdate{GroupUpdate: p.GroupUpdated}
+	case ChannelCreated:
+		pb.Payload = &streampb.Event_ChannelCreate{ChannelCreate: p.ChannelCreated}
+	case MemberJoined:
+		pb.Payload = &streampb.Event_Join{Join: p.MemberJoined}
+	case MemberLeft:
+		pb.Payload = &streampb.Event_Leave{Leave: p.MemberLeft}
+	default:
+		return nil, fmt.Errorf("marshal event: payload %T is unknown", e.Payload)
+	}
+	return proto.Marshal(pb)
+}
+
+// UnmarshalEvent reads the stored form of the event at seq. It fails on bytes
+// that are no event, on names outside the alphabet and on payloads newer than
+// this code.
+func UnmarshalEvent(data []byte, seq Seq) (*Event, error) {
+	pb := &streampb.Event{}
+	if err := proto.Unmarshal(data, pb); err != nil {
+		return nil, fmt.Errorf("event at %d: %w", seq, err)
+	}
+	id, err := ClientIDFromBytes(pb.GetClientId())
+	if err != nil {
+		return nil, fmt.Errorf("event at %d: %w", seq, err)
+	}
+	if !validName(pb.GetGroup()) || !validName(pb.GetChannel()) || !validName(pb.GetUser()) {
+		return nil, fmt.Errorf("event at %d: a name is outside the alphabet", seq)
+	}
+	e := &Event{
+		Group: Group(pb.GetGroup()), Channel: Channel(pb.GetChannel()),
+		V: Version(pb.GetV()), N: Number(pb.GetN()), Seq: seq,
+		Epoch: Epoch(pb.GetEpoch()), Prev: Seq(pb.GetPrev()),
+		TS: pb.GetTs(), User: User(pb.GetUser()), ClientID: id,
+		Answer: pb.GetAnswer(), MentionAllCount: pb.GetMentionAllCount(),
+	}
+	switch p := pb.GetPayload().(type) {
+	case *streampb.Event_Message:
+		e.Payload = MessagePosted{p.Message}
+	case *streampb.Event_Edit:
+		e.Payload = MessageEdited{p.Edit}
+	case *streampb.Event_Recall:
+		e.Payload = MessageRecalled{p.Recall}
+	case *streampb.Event_GroupUpdate:
+		e.Payload = GroupUpdated{p.GroupUpdate}
+	case *streampb.Event_ChannelCreate:
+		e.Payload = ChannelCreated{p.ChannelCreate}
+	case *streampb.Event_Join:
+		e.Payload = MemberJoined{p.Join}
+	case *streampb.Event_Leave:
+		e.Payload = MemberLeft{p.Leave}
+	default:
+		return nil, fmt.Errorf("event at %d: payload is unknown to this version", seq)
+	}
+	return e, nil
+}

@@ -1,0 +1,196 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/throng/throng/streams"
+)
+
+// pageMessages and pageBytes bound one direct-get request.
+const (
+	pageMessages = 1000
+	pageBytes    = 8 << 20 // bytes
+)
+
+// Message is one stored message.
+type Message struct {
+	Subject string
+	Seq     streams.Seq
+	Time    time.Time // when the stream stored it
+	Data    []byte
+}
+
+// Reader reads one stream.
+type Reader struct {
+	conn    *nats.Conn
+	stream  string
+	request string
+}
+
+// NewReader returns a reader; it touches no network.
+func NewReader(conn *nats.Conn, stream string) *Reader {
+	return &Reader{conn: conn, stream: stream, request: "$JS.API.DIRECT.GET." + stream}
+}
+
+// directGet is JetStream's request: from Seq (or Start) on, messages whose
+// subject matches Next.
+type directGet struct {
+	Seq      uint64     `json:"seq,omitempty"`
+	Start    *time.Time `json:"start_time,omitempty"`
+	Next     string     `json:"next_by_subj,omitempty"`
+	Last     string     `json:"last_by_subj,omitempty"`
+	Batch    int        `json:"batch,omitempty"`
+	MaxBytes int        `json:"max_bytes,omitempty"`
+}
+
+// Scan calls visit for each message with from <= sequence <= upto whose
+// subject matches filter, in order, and stops at the stream's end or when
+// visit returns an error, which it returns. upto 0 means no limit. An empty
+// range is no error.
+func (r *Reader) Scan(ctx context.Context, filter string, from, upto streams.Seq, visit func(Message) error) error {
+	from = max(from, 1)
+	for upto == 0 || from <= upto {
+		page, more, err := r.page(ctx, directGet{
+			Seq: uint64(from), Next: filter, Batch: pageMessages, MaxBytes: pageBytes,
+		})
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			if upto != 0 && m.Seq > upto {
+				return nil
+			}
+			if err := visit(m); err != nil {
+				return err
+			}
+			from = m.Seq + 1
+		}
+		if !more || len(page) == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Next returns the first message at or after from whose subject matches
+// filter, or [ErrNoMessage].
+func (r *Reader) Next(ctx context.Context, filter string, from streams.Seq) (Message, error) {
+	return r.one(ctx, directGet{Seq: uint64(max(from, 1)), Next: filter})
+}
+
+// Page returns up to limit messages at or after from whose subject matches
+// filter, and whether there are more.
+func (r *Reader) Page(ctx context.Context, filter string, from streams.Seq, limit int) ([]Message, bool, error) {
+	return r.page(ctx, directGet{Seq: uint64(max(from, 1)), Next: filter, Batch: max(1, min(limit, pageMessages)), MaxBytes: pageBytes})
+}
+
+// Since returns the sequence of the first message stored at or after start, or
+// [ErrNoMessage].
+func (r *Reader) Since(ctx context.Context, filter string, start time.Time) (streams.Seq, error) {
+	page, _, err := r.page(ctx, directGet{Start: &start, Next: filter, Batch: 1})
+	if err != nil {
+		return 0, err
+	}
+	if len(page) == 0 {
+		return 0, ErrNoMessage
+	}
+	return page[0].Seq, nil
+}
+
+// Last returns the newest message on a literal subject, or [ErrNoMessage].
+func (r *Reader) Last(ctx context.Context, subject string) (Message, error) {
+	return r.one(ctx, directGet{Last: subject})
+}
+
+// At returns the message at a sequence, or [ErrNoMessage].
+func (r *Reader) At(ctx context.Context, seq streams.Seq) (Message, error) {
+	return r.one(ctx, directGet{Seq: uint64(seq)})
+}
+
+func (r *Reader) one(ctx context.Context, get directGet) (Message, error) {
+	body, err := json.Marshal(get)
+	if err != nil {
+		return Message{}, err
+	}
+	msg, err := r.conn.RequestWithContext(ctx, r.request, body)
+	if err != nil {
+		return Message{}, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	m, _, err := r.parse(msg)
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
+}
+
+func (r *Reader) page(ctx context.Context, get directGet) (page []Message, more bool, err error) {
+	body, err := json.Marshal(get)
+	if err != nil {
+		return nil, false, err
+	}
+	inbox := nats.NewInbox()
+	sub, err := r.conn.SubscribeSync(inbox)
+	if err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	// A page may hold more than the client's default of 64 MB only if pageBytes
+	// is raised; say so instead of losing messages silently.
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		return nil, false, err
+	}
+	if err := r.conn.PublishRequest(r.request, inbox, body); err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, false, fmt.Errorf("read %s: %w", r.stream, err)
+		}
+		m, end, err := r.parse(msg)
+		switch {
+		case errors.Is(err, ErrNoMessage):
+			return page, false, nil
+		case err != nil:
+			return nil, false, err
+		case end:
+			pending, _ := strconv.ParseUint(msg.Header.Get("Nats-Num-Pending"), 10, 64)
+			return page, pending > 0, nil
+		}
+		page = append(page, m)
+	}
+}
+
+// parse reads one answer of a direct get; end is the mark after a page.
+func (r *Reader) parse(msg *nats.Msg) (m Message, end bool, err error) {
+	if status := msg.Header.Get("Status"); status != "" {
+		switch status {
+		case "204":
+			return Message{}, true, nil
+		case "404":
+			return Message{}, false, ErrNoMessage
+		}
+		return Message{}, false, fmt.Errorf("read %s: status %s %s", r.stream, status, msg.Header.Get("Description"))
+	}
+	seq, err := strconv.ParseUint(msg.Header.Get("Nats-Sequence"), 10, 64)
+	if err != nil {
+		return Message{}, false, fmt.Errorf("read %s: answer without a sequence", r.stream)
+	}
+	stored, err := time.Parse(time.RFC3339Nano, msg.Header.Get("Nats-Time-Stamp"))
+	if err != nil {
+		return Message{}, false, fmt.Errorf("read %s at %d: %w", r.stream, seq, err)
+	}
+	return Message{
+		Subject: msg.Header.Get("Nats-Subject"),
+		Seq:     streams.Seq(seq),
+		Time:    stored,
+		Data:    msg.Data,
+	}, false, nil
+}

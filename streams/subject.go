@@ -1,0 +1,169 @@
+package streams
+
+import (
+	"strconv"
+	"strings"
+)
+
+// The subject grammar. Nothing else in the project formats or parses a
+// subject or a stream name. Groups and channels come in as types that only
+// their parsers make, so no token can hold a separator or a wildcard.
+const (
+	logPrefix    = "throng.log."
+	livePrefix   = "throng.live."
+	statePrefix  = "throng.state."
+	cmdPrefix    = "throng.cmd."
+	beaconPrefix = "throng.beacon."
+	queryPrefix  = "throng.query."
+	apiPrefix    = "throng.api."
+)
+
+// Buckets of the key-value store.
+const (
+	ConfigBucket = "THRONG_CONFIG" // what a deployment was provisioned with
+	LeaseBucket  = "THRONG_LEASES" // who owns which partition
+)
+
+func (p Partition) String() string { return strconv.FormatUint(uint64(p), 10) }
+
+// LogStream is the name of a partition's log.
+func LogStream(p Partition) string { return "LOG_" + p.String() }
+
+// StateStream is the name of the stream of a partition's snapshot records.
+func StateStream(p Partition) string { return "STATE_" + p.String() }
+
+// LogSubject is where a channel's events are appended.
+func LogSubject(p Partition, g Group, c Channel) string {
+	return logPrefix + p.String() + "." + string(g) + "." + string(c)
+}
+
+// LogFilter matches all of a partition's log, fences and canaries included.
+func LogFilter(p Partition) string { return logPrefix + p.String() + ".>" }
+
+// FenceSubject is where a sequencer puts up its fence.
+func FenceSubject(p Partition) string { return logPrefix + p.String() + ".@fence" }
+
+// CanarySubject is where health probes are appended.
+func CanarySubject(p Partition) string { return logPrefix + p.String() + ".@canary" }
+
+// LivePattern is where the log re-publishes everything it stored.
+func LivePattern(p Partition) string { return livePrefix + p.String() + ".>" }
+
+// LiveFilter matches the live events of one group.
+func LiveFilter(p Partition, g Group) string {
+	return livePrefix + p.String() + "." + string(g) + ".>"
+}
+
+// LogToken tells what a subject of the log or of its live copy carries.
+type LogToken struct {
+	Fence, Canary bool
+	Group         Group // with Channel: an event
+	Channel       Channel
+}
+
+// ParseLog reads a subject under throng.log or throng.live; ok is false for
+// anything this grammar does not make.
+func ParseLog(subject string) (token LogToken, ok bool) {
+	rest, found := strings.CutPrefix(subject, logPrefix)
+	if !found {
+		if rest, found = strings.CutPrefix(subject, livePrefix); !found {
+			return LogToken{}, false
+		}
+	}
+	partition, rest, found := strings.Cut(rest, ".")
+	if !found || !digits(partition) {
+		return LogToken{}, false
+	}
+	group, channel, found := strings.Cut(rest, ".")
+	if !found {
+		return LogToken{Fence: group == "@fence", Canary: group == "@canary"}, group == "@fence" || group == "@canary"
+	}
+	if !validName(group) || !validName(channel) {
+		return LogToken{}, false
+	}
+	return LogToken{Group: Group(group), Channel: Channel(channel)}, true
+}
+
+// StateFilter matches all snapshot records of a partition.
+func StateFilter(p Partition) string { return statePrefix + p.String() + ".>" }
+
+// StateFence is where the snapshot writer puts up its fence.
+func StateFence(p Partition) string { return statePrefix + p.String() + ".@fence" }
+
+// StateCheckpoint is the subject of a partition's checkpoint.
+func StateCheckpoint(p Partition) string { return statePrefix + p.String() + ".@checkpoint" }
+
+// StateGroup is the subject of a group's own record.
+func StateGroup(p Partition, g Group) string {
+	return statePrefix + p.String() + "." + string(g) + ".meta"
+}
+
+// StateChannel is the subject of a channel's record.
+func StateChannel(p Partition, g Group, c Channel) string {
+	return statePrefix + p.String() + "." + string(g) + ".channel." + string(c)
+}
+
+// StateMember is the subject of a member's record.
+func StateMember(p Partition, g Group, u User) string {
+	return statePrefix + p.String() + "." + string(g) + ".member." + string(u)
+}
+
+// StateToken tells what a subject under throng.state carries: with Group set,
+// the group's record, or the channel's or member's where that is set.
+type StateToken struct {
+	Fence, Checkpoint bool
+	Group             Group
+	Channel           Channel
+	Member            User
+}
+
+// ParseState is the inverse of the State functions.
+func ParseState(subject string) (token StateToken, ok bool) {
+	rest, found := strings.CutPrefix(subject, statePrefix)
+	if !found {
+		return StateToken{}, false
+	}
+	tokens := strings.Split(rest, ".")
+	if !digits(tokens[0]) {
+		return StateToken{}, false
+	}
+	switch tokens = tokens[1:]; {
+	case len(tokens) == 1 && tokens[0] == "@fence":
+		return StateToken{Fence: true}, true
+	case len(tokens) == 1 && tokens[0] == "@checkpoint":
+		return StateToken{Checkpoint: true}, true
+	case len(tokens) < 2 || !validName(tokens[0]):
+	case len(tokens) == 2 && tokens[1] == "meta":
+		return StateToken{Group: Group(tokens[0])}, true
+	case len(tokens) == 3 && tokens[1] == "channel" && validName(tokens[2]):
+		return StateToken{Group: Group(tokens[0]), Channel: Channel(tokens[2])}, true
+	case len(tokens) == 3 && tokens[1] == "member" && validName(tokens[2]):
+		return StateToken{Group: Group(tokens[0]), Member: User(tokens[2])}, true
+	}
+	return StateToken{}, false
+}
+
+// CommandSubject is where the owner of a partition takes requests.
+func CommandSubject(p Partition) string { return cmdPrefix + p.String() }
+
+// BeaconSubject is where the owner of a partition tells where channels stand.
+func BeaconSubject(p Partition) string { return beaconPrefix + p.String() }
+
+// Queries the projections answer.
+const (
+	QueryEvents  = queryPrefix + "events"
+	QueryHistory = queryPrefix + "history"
+	QueryHealth  = queryPrefix + "health"
+)
+
+// APISubject is where a client command is taken from back ends over NATS.
+func APISubject(command string) string { return apiPrefix + command }
+
+func digits(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
