@@ -110,13 +110,13 @@ func (x *GroupRecord) GetMembers() uint64 {
 
 type ChannelRecord struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
-	Seq             uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq             uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // of its newest event
 	V               uint64                 `protobuf:"varint,2,opt,name=v,proto3" json:"v,omitempty"`
 	N               uint64                 `protobuf:"varint,3,opt,name=n,proto3" json:"n,omitempty"`
-	Last            uint64                 `protobuf:"varint,4,opt,name=last,proto3" json:"last,omitempty"` // sequence of the newest event, the next one's prev
-	MentionAllCount uint64                 `protobuf:"varint,5,opt,name=mention_all_count,json=mentionAllCount,proto3" json:"mention_all_count,omitempty"`
-	Kind            string                 `protobuf:"bytes,6,opt,name=kind,proto3" json:"kind,omitempty"`
-	Name            string                 `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	MentionAllCount uint64                 `protobuf:"varint,4,opt,name=mention_all_count,json=mentionAllCount,proto3" json:"mention_all_count,omitempty"`
+	Kind            string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	Name            string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	Recalled        []uint64               `protobuf:"varint,7,rep,packed,name=recalled,proto3" json:"recalled,omitempty"` // the newest recalled numbers
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -172,13 +172,6 @@ func (x *ChannelRecord) GetN() uint64 {
 	return 0
 }
 
-func (x *ChannelRecord) GetLast() uint64 {
-	if x != nil {
-		return x.Last
-	}
-	return 0
-}
-
 func (x *ChannelRecord) GetMentionAllCount() uint64 {
 	if x != nil {
 		return x.MentionAllCount
@@ -198,6 +191,13 @@ func (x *ChannelRecord) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *ChannelRecord) GetRecalled() []uint64 {
+	if x != nil {
+		return x.Recalled
+	}
+	return nil
 }
 
 type MemberRecord struct {
@@ -323,15 +323,15 @@ const file_record_proto_rawDesc = "" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x126\n" +
 	"\bsettings\x18\x04 \x01(\v2\x1a.throng.stream.v1.SettingsR\bsettings\x12\x18\n" +
 	"\acreated\x18\x05 \x01(\x03R\acreated\x12\x18\n" +
-	"\amembers\x18\x06 \x01(\x04R\amembers\"\xa5\x01\n" +
+	"\amembers\x18\x06 \x01(\x04R\amembers\"\xad\x01\n" +
 	"\rChannelRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\f\n" +
 	"\x01v\x18\x02 \x01(\x04R\x01v\x12\f\n" +
-	"\x01n\x18\x03 \x01(\x04R\x01n\x12\x12\n" +
-	"\x04last\x18\x04 \x01(\x04R\x04last\x12*\n" +
-	"\x11mention_all_count\x18\x05 \x01(\x04R\x0fmentionAllCount\x12\x12\n" +
-	"\x04kind\x18\x06 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04name\x18\a \x01(\tR\x04name\"d\n" +
+	"\x01n\x18\x03 \x01(\x04R\x01n\x12*\n" +
+	"\x11mention_all_count\x18\x04 \x01(\x04R\x0fmentionAllCount\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\x12\x1a\n" +
+	"\brecalled\x18\a \x03(\x04R\brecalled\"d\n" +
 	"\fMemberRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12*\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
