@@ -1,0 +1,195 @@
+package group
+
+import (
+	"time"
+
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// Request is a command whose names have been parsed.
+type Request struct {
+	User   streams.User
+	Server bool  // a back end: membership and roles are not asked for
+	TS     int64 // ms since 1970 UTC of what is imported, 0 for now
+	Body   any   // one of the *streampb command messages
+	// Target is the message an edit or a recall is about, as the log has it;
+	// nil where the sequencer knows of none.
+	Target *Target
+}
+
+// Target is what does not change about a message.
+type Target struct {
+	Author streams.User
+}
+
+// Decision is what a command leads to: events, to be numbered and applied in
+// this order, or an answer without any.
+type Decision struct {
+	Events []*streams.Event // Channel, User, Payload and Answer are set
+	Answer *streampb.Result // set when there are no events
+}
+
+// Decide says what a command does now (ms since 1970 UTC), or returns a
+// [*streams.Rejection]. It changes nothing.
+func (s *State) Decide(r Request, now int64) (Decision, error) {
+	if body, ok := r.Body.(*streampb.CreateGroup); ok {
+		return s.createGroup(r, body)
+	}
+	if !s.Exists() {
+		return Decision{}, streams.Reject(streams.NotFound, "there is no such group")
+	}
+	if body, ok := r.Body.(*streampb.Join); ok {
+		return s.join(r, body)
+	}
+	if !r.Server && s.role(r.User) == streampb.Role_ROLE_NONE {
+		switch r.Body.(type) {
+		case *streampb.ReadAccess, *streampb.ReadSnapshot: // asked by the edge, not by the user
+		default:
+			return Decision{}, streams.Reject(streams.NotMember, "you are not a member of this group")
+		}
+	}
+	switch body := r.Body.(type) {
+	case *streampb.UpdateGroup:
+		return s.updateGroup(r, body)
+	case *streampb.ReadGroup:
+		return answer(&streampb.Result{GroupInfo: s.info(r.User)})
+	case *streampb.CreateChannel:
+		return s.createChannel(r, body)
+	case *streampb.Leave:
+		return s.leave(r, body)
+	case *streampb.Send:
+		return s.send(r, body, now)
+	case *streampb.Edit:
+		return s.edit(r, body)
+	case *streampb.Recall:
+		return s.recall(r, body)
+	case *streampb.ReadMembers:
+		return answer(&streampb.Result{Members: s.memberPage(body)})
+	case *streampb.ReadAccess:
+		return answer(&streampb.Result{Access: &streampb.Access{Role: s.role(r.User)}})
+	case *streampb.ReadSnapshot:
+		return answer(&streampb.Result{Snapshot: s.snapshot()})
+	}
+	return Decision{}, streams.Reject(streams.BadRequest, "unknown command")
+}
+
+func answer(result *streampb.Result) (Decision, error) { return Decision{Answer: result}, nil }
+
+// event makes one event of a command; the last one made by [one] or marked by
+// the caller carries the answer.
+func event(r Request, c streams.Channel, p streams.Payload) *streams.Event {
+	return &streams.Event{Channel: c, User: r.User, Payload: p}
+}
+
+func one(r Request, c streams.Channel, p streams.Payload) (Decision, error) {
+	e := event(r, c, p)
+	e.Answer = true
+	return Decision{Events: []*streams.Event{e}}, nil
+}
+
+// atLeast rejects who has a lower role; back ends have all.
+func (s *State) atLeast(r Request, least streampb.Role, what string) error {
+	if r.Server || s.role(r.User) >= least {
+		return nil
+	}
+	return streams.Reject(streams.Forbidden, "%s needs the role %s", what, RoleName(least))
+}
+
+func (s *State) createGroup(r Request, body *streampb.CreateGroup) (Decision, error) {
+	if s.Exists() {
+		return Decision{}, streams.Reject(streams.Conflict, "there is a group of this name already")
+	}
+	switch body.GetKind() {
+	case "community", "room":
+	case "direct":
+		return Decision{}, streams.Reject(streams.BadRequest, "groups of kind direct are not available in this version")
+	default:
+		return Decision{}, streams.Reject(streams.BadRequest, "kind must be community, room or direct")
+	}
+	name := body.GetName()
+	if name == "" {
+		name = string(s.group)
+	}
+	if len(name) > streams.MaxDisplayName {
+		return Decision{}, streams.Reject(streams.BadRequest, "name is longer than %d bytes", streams.MaxDisplayName)
+	}
+	settings, err := patch(defaultSettings(body.GetKind()), body.GetSettings())
+	if err != nil {
+		return Decision{}, err
+	}
+	created := event(r, streams.GroupChannel, streams.GroupUpdated{GroupUpdated: &streampb.GroupUpdated{
+		Kind: body.GetKind(), Name: name, Settings: settings,
+	}})
+	created.Answer = true
+	owner := event(r, streams.MembersChannel, streams.MemberJoined{MemberJoined: &streampb.MemberJoined{
+		Member: string(r.User), Role: streampb.Role_ROLE_OWNER, Members: 1,
+	}})
+	return Decision{Events: []*streams.Event{created, owner}}, nil
+}
+
+func (s *State) updateGroup(r Request, body *streampb.UpdateGroup) (Decision, error) {
+	if err := s.atLeast(r, streampb.Role_ROLE_ADMIN, "changing a group"); err != nil {
+		return Decision{}, err
+	}
+	name := s.meta.name
+	if body.Name != nil {
+		name = body.GetName()
+	}
+	if name == "" || len(name) > streams.MaxDisplayName {
+		return Decision{}, streams.Reject(streams.BadRequest, "name must be 1 to %d bytes", streams.MaxDisplayName)
+	}
+	settings, err := patch(s.meta.settings, body.GetSettings())
+	if err != nil {
+		return Decision{}, err
+	}
+	return one(r, streams.GroupChannel, streams.GroupUpdated{GroupUpdated: &streampb.GroupUpdated{
+		Kind: s.meta.kind, Name: name, Settings: settings,
+	}})
+}
+
+func (s *State) createChannel(r Request, body *streampb.CreateChannel) (Decision, error) {
+	if err := s.atLeast(r, streampb.Role_ROLE_ADMIN, "making a channel"); err != nil {
+		return Decision{}, err
+	}
+	name, err := streams.ParseChannel(body.GetChannel())
+	if err != nil {
+		return Decision{}, err
+	}
+	if name.Reserved() {
+		return Decision{}, streams.Reject(streams.BadRequest, "names that start with @ belong to the server")
+	}
+	switch body.GetKind() {
+	case "public":
+	case "private", "thread":
+		return Decision{}, streams.Reject(streams.BadRequest, "channels of kind %s are not available in this version", body.GetKind())
+	default:
+		return Decision{}, streams.Reject(streams.BadRequest, "kind must be public, private or thread")
+	}
+	if s.channels[name] != nil {
+		return Decision{}, streams.Reject(streams.Conflict, "there is a channel of this name already")
+	}
+	if len(s.channels) >= streams.MaxChannels+2 { // and the group's own two
+		return Decision{}, streams.Reject(streams.Conflict, "a group has at most %d channels", streams.MaxChannels)
+	}
+	display := body.GetName()
+	if display == "" {
+		display = string(name)
+	}
+	if len(display) > streams.MaxDisplayName {
+		return Decision{}, streams.Reject(streams.BadRequest, "name is longer than %d bytes", streams.MaxDisplayName)
+	}
+	return one(r, streams.GroupChannel, streams.ChannelCreated{ChannelCreated: &streampb.ChannelCreated{
+		Channel: string(name), Kind: body.GetKind(), Name: display,
+	}})
+}
+
+// waiting is how long a sender under slow mode has to wait, 0 for not at all.
+func (s *State) waiting(r Request, ch *channel, now int64) time.Duration {
+	slow := s.meta.settings.GetSlowModeMs()
+	last, wrote := ch.lastSend[r.User]
+	if slow == 0 || !wrote || r.Server || s.role(r.User) >= streampb.Role_ROLE_MODERATOR {
+		return 0
+	}
+	return time.Duration(max(0, last+slow-now)) * time.Millisecond
+}

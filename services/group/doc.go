@@ -1,0 +1,14 @@
+// Package group decides what happens in a group. It is a pure state machine:
+// commands and the time go in, events or a [streams.Rejection] come out
+// ([State.Decide]); events go in, state changes ([State.Apply]). It does no
+// I/O, reads no clock and keeps no pointer into what it is given.
+//
+// Invariants:
+//
+//   - Apply of what Decide returned never fails, and Decide changes nothing.
+//   - Every entity (group, channel, member) knows the sequence of the newest
+//     event folded into it and ignores older ones. So records of different
+//     age, written while events went on, fold to the same state.
+//   - Counters are carried by the events, never counted from them: v, n, the
+//     number of members. Folding is assignment.
+package group

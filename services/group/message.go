@@ -1,0 +1,154 @@
+package group
+
+import (
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// writable returns a channel that takes messages. Of the group's own channels
+// it says the same as of one that does not exist, but for the reason.
+func (s *State) writable(name string) (streams.Channel, *channel, error) {
+	c, err := streams.ParseChannel(name)
+	if err != nil {
+		return "", nil, err
+	}
+	if c.Reserved() {
+		return "", nil, streams.Reject(streams.Forbidden, "nobody writes messages to this channel")
+	}
+	ch := s.channels[c]
+	if ch == nil {
+		return "", nil, streams.Reject(streams.NotFound, "there is no such channel")
+	}
+	return c, ch, nil
+}
+
+// speaks rejects who may not write messages now.
+func (s *State) speaks(r Request) error {
+	if s.meta.settings.GetMuteAll() && !r.Server && s.role(r.User) < streampb.Role_ROLE_MODERATOR {
+		return streams.Reject(streams.Muted, "everybody is muted in this group")
+	}
+	return nil
+}
+
+func (s *State) checkBody(body []byte) error {
+	limit := s.meta.settings.GetMaxMessageBytes()
+	switch {
+	case len(body) == 0:
+		return streams.Reject(streams.BadRequest, "the body is empty")
+	case int64(len(body)) > limit:
+		return streams.Reject(streams.TooLarge, "the body is longer than %d bytes", limit)
+	}
+	return nil
+}
+
+func (s *State) send(r Request, body *streampb.Send, now int64) (Decision, error) {
+	c, ch, err := s.writable(body.GetChannel())
+	if err != nil {
+		return Decision{}, err
+	}
+	if err := s.speaks(r); err != nil {
+		return Decision{}, err
+	}
+	if err := s.checkBody(body.GetBody()); err != nil {
+		return Decision{}, err
+	}
+	if t := body.GetType(); len(t) == 0 || len(t) > streams.MaxType {
+		return Decision{}, streams.Reject(streams.BadRequest, "type must be 1 to %d bytes", streams.MaxType)
+	}
+	if err := checkMentions(body); err != nil {
+		return Decision{}, err
+	}
+	if body.GetMentionAll() {
+		if err := s.atLeast(r, s.meta.settings.GetMentionAll(), "mentioning all"); err != nil {
+			return Decision{}, err
+		}
+	}
+	if body.GetReplyTo() > uint64(ch.n) {
+		return Decision{}, streams.Reject(streams.BadRequest, "reply_to names no message of this channel")
+	}
+	if body.GetTtlMs() < 0 {
+		return Decision{}, streams.Reject(streams.BadRequest, "ttl_ms must not be negative")
+	}
+	if wait := s.waiting(r, ch, now); wait > 0 {
+		return Decision{}, streams.RejectRetry(streams.SlowMode, wait, "slow mode: wait before the next message")
+	}
+	posted := &streampb.MessagePosted{
+		Type: body.GetType(), Body: body.GetBody(), BodyJson: body.GetBodyJson(),
+		Mentions: body.GetMentions(), MentionAll: body.GetMentionAll(), MentionRoles: body.GetMentionRoles(),
+		ReplyTo: body.GetReplyTo(), Priority: body.GetPriority(),
+	}
+	if ttl := body.GetTtlMs(); ttl > 0 {
+		posted.Expires = now + ttl
+	}
+	return one(r, c, streams.MessagePosted{MessagePosted: posted})
+}
+
+func checkMentions(body *streampb.Send) error {
+	if len(body.GetMentions()) > streams.MaxMentions || len(body.GetMentionRoles()) > streams.MaxMentions {
+		return streams.Reject(streams.BadRequest, "a message mentions at most %d users and roles", streams.MaxMentions)
+	}
+	for _, names := range [][]string{body.GetMentions(), body.GetMentionRoles()} {
+		for _, name := range names {
+			if _, err := streams.ParseUser(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// target finds the message an edit or recall is about.
+func (s *State) target(r Request, name string, n uint64) (streams.Channel, *channel, error) {
+	c, ch, err := s.writable(name)
+	if err != nil {
+		return "", nil, err
+	}
+	if n == 0 || n > uint64(ch.n) {
+		return "", nil, streams.Reject(streams.NotFound, "there is no such message")
+	}
+	if r.Target == nil {
+		return "", nil, streams.Reject(streams.Unavailable, "the message can't be looked up now")
+	}
+	return c, ch, nil
+}
+
+func (s *State) edit(r Request, body *streampb.Edit) (Decision, error) {
+	c, ch, err := s.target(r, body.GetChannel(), body.GetN())
+	if err != nil {
+		return Decision{}, err
+	}
+	if r.Target.Author != r.User {
+		return Decision{}, streams.Reject(streams.Forbidden, "only its author edits a message")
+	}
+	if err := s.speaks(r); err != nil {
+		return Decision{}, err
+	}
+	if err := s.checkBody(body.GetBody()); err != nil {
+		return Decision{}, err
+	}
+	if ch.isRecalled(streams.Number(body.GetN())) {
+		return Decision{}, streams.Reject(streams.NotFound, "the message was recalled")
+	}
+	return one(r, c, streams.MessageEdited{MessageEdited: &streampb.MessageEdited{
+		Target: body.GetN(), Body: body.GetBody(), BodyJson: body.GetBodyJson(),
+	}})
+}
+
+func (s *State) recall(r Request, body *streampb.Recall) (Decision, error) {
+	c, ch, err := s.target(r, body.GetChannel(), body.GetN())
+	if err != nil {
+		return Decision{}, err
+	}
+	if r.Target.Author != r.User {
+		if err := s.atLeast(r, streampb.Role_ROLE_MODERATOR, "recalling another's message"); err != nil {
+			return Decision{}, err
+		}
+		if !r.Server && s.role(r.Target.Author) >= s.role(r.User) {
+			return Decision{}, streams.Reject(streams.Forbidden, "nobody acts on an equal or higher role")
+		}
+	}
+	if ch.isRecalled(streams.Number(body.GetN())) {
+		return answer(&streampb.Result{V: uint64(ch.v), Already: true})
+	}
+	return one(r, c, streams.MessageRecalled{MessageRecalled: &streampb.MessageRecalled{Target: body.GetN()}})
+}

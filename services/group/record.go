@@ -1,0 +1,125 @@
+package group
+
+import (
+	"slices"
+
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// info is the group as command `group` shows it.
+func (s *State) info(caller streams.User) *streampb.GroupInfo {
+	return &streampb.GroupInfo{
+		Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
+		Channels: s.channelInfos(false), Members: s.meta.members,
+		Role: s.role(caller), Created: s.meta.created,
+		V: uint64(s.Place(streams.GroupChannel).V),
+	}
+}
+
+// snapshot is the group as an edge follows it. The sequencer adds sequence,
+// epoch and the log's name.
+func (s *State) snapshot() *streampb.Snapshot {
+	return &streampb.Snapshot{
+		Channels: s.channelInfos(true), Settings: s.meta.settings,
+		Kind: s.meta.kind, Name: s.meta.name,
+	}
+}
+
+func (s *State) channelInfos(own bool) []*streampb.ChannelInfo {
+	names := make([]streams.Channel, 0, len(s.channels))
+	for name := range s.channels {
+		if own || !name.Reserved() {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	infos := make([]*streampb.ChannelInfo, len(names))
+	for i, name := range names {
+		ch := s.channels[name]
+		infos[i] = &streampb.ChannelInfo{
+			Channel: string(name), Kind: ch.kind, Name: ch.name,
+			V: uint64(ch.v), N: uint64(ch.n), Seq: uint64(ch.seq), MentionAllCount: ch.mentionAllCount,
+		}
+	}
+	return infos
+}
+
+// Entity names one record of a group's snapshot: the group's own, or the
+// channel's or member's that is set.
+type Entity struct {
+	Channel streams.Channel
+	Member  streams.User
+}
+
+// TakeDirty returns the entities that changed since the last call.
+func (s *State) TakeDirty() []Entity {
+	var entities []Entity
+	if s.dirty.meta {
+		entities = append(entities, Entity{})
+	}
+	for c := range s.dirty.channels {
+		entities = append(entities, Entity{Channel: c})
+	}
+	for u := range s.dirty.members {
+		entities = append(entities, Entity{Member: u})
+	}
+	s.dirty = dirty{channels: map[streams.Channel]struct{}{}, members: map[streams.User]struct{}{}}
+	return entities
+}
+
+// GroupRecord, ChannelRecord and MemberRecord are the entities as they are
+// now, nil for one that is not there.
+func (s *State) GroupRecord() *streampb.GroupRecord {
+	return &streampb.GroupRecord{
+		Seq: uint64(s.meta.seq), Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
+		Created: s.meta.created, Members: s.meta.members,
+	}
+}
+
+func (s *State) ChannelRecord(c streams.Channel) *streampb.ChannelRecord {
+	ch := s.channels[c]
+	if ch == nil {
+		return nil
+	}
+	record := &streampb.ChannelRecord{
+		Seq: uint64(ch.seq), V: uint64(ch.v), N: uint64(ch.n), MentionAllCount: ch.mentionAllCount,
+		Kind: ch.kind, Name: ch.name,
+	}
+	for _, n := range ch.recalled {
+		record.Recalled = append(record.Recalled, uint64(n))
+	}
+	return record
+}
+
+func (s *State) MemberRecord(u streams.User) *streampb.MemberRecord {
+	m := s.members[u]
+	if m == nil {
+		return nil
+	}
+	return &streampb.MemberRecord{Seq: uint64(m.seq), Role: m.role, Joined: m.joined}
+}
+
+// RestoreGroup, RestoreChannel and RestoreMember put a record back, before any
+// event is applied.
+func (s *State) RestoreGroup(r *streampb.GroupRecord) {
+	s.meta = meta{
+		seq: streams.Seq(r.GetSeq()), kind: r.GetKind(), name: r.GetName(), settings: r.GetSettings(),
+		created: r.GetCreated(), members: r.GetMembers(),
+	}
+}
+
+func (s *State) RestoreChannel(c streams.Channel, r *streampb.ChannelRecord) {
+	ch := &channel{
+		seq: streams.Seq(r.GetSeq()), v: streams.Version(r.GetV()), n: streams.Number(r.GetN()),
+		mentionAllCount: r.GetMentionAllCount(), kind: r.GetKind(), name: r.GetName(),
+	}
+	for _, n := range r.GetRecalled() {
+		ch.recalled = append(ch.recalled, streams.Number(n))
+	}
+	s.channels[c] = ch
+}
+
+func (s *State) RestoreMember(u streams.User, r *streampb.MemberRecord) {
+	s.members[u] = &member{seq: streams.Seq(r.GetSeq()), role: r.GetRole(), joined: r.GetJoined()}
+}

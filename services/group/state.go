@@ -1,0 +1,235 @@
+package group
+
+import (
+	"slices"
+
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// State is a group as of some sequence of its partition's log.
+type State struct {
+	group    streams.Group
+	meta     meta
+	channels map[streams.Channel]*channel
+	members  map[streams.User]*member
+	sorted   []streams.User // current members by name; nil when out of date
+	dirty    dirty
+}
+
+type meta struct {
+	seq      streams.Seq // 0: the group does not exist
+	kind     string
+	name     string
+	settings *streampb.Settings
+	created  int64  // ms since 1970 UTC
+	members  uint64 // current members
+}
+
+type channel struct {
+	seq             streams.Seq // newest event, the next one's prev
+	v               streams.Version
+	n               streams.Number
+	mentionAllCount uint64
+	kind, name      string
+	recalled        []streams.Number       // the newest recalled numbers, at most maxRecalled
+	lastSend        map[streams.User]int64 // ms since 1970 UTC, kept only under slow mode
+}
+
+type member struct {
+	seq    streams.Seq
+	role   streampb.Role // ROLE_NONE: was a member
+	joined int64         // ms since 1970 UTC
+}
+
+// maxRecalled is how many recalled numbers a channel remembers.
+const maxRecalled = 128
+
+// dirty names the entities that changed since the last snapshot.
+type dirty struct {
+	meta     bool
+	channels map[streams.Channel]struct{}
+	members  map[streams.User]struct{}
+}
+
+// New returns the state of a group that does not exist yet.
+func New(g streams.Group) *State {
+	return &State{
+		group:    g,
+		channels: map[streams.Channel]*channel{},
+		members:  map[streams.User]*member{},
+		dirty:    dirty{channels: map[streams.Channel]struct{}{}, members: map[streams.User]struct{}{}},
+	}
+}
+
+// Exists reports whether the group has been created.
+func (s *State) Exists() bool { return s.meta.seq != 0 }
+
+// Place is how far a channel's log has come, for [streams.Judge].
+func (s *State) Place(c streams.Channel) streams.Place {
+	if ch := s.channels[c]; ch != nil {
+		return streams.Place{V: ch.v}
+	}
+	return streams.Place{}
+}
+
+// Messages is the number of messages in a channel.
+func (s *State) Messages(c streams.Channel) streams.Number {
+	if ch := s.channels[c]; ch != nil {
+		return ch.n
+	}
+	return 0
+}
+
+// Head is the sequence of a channel's newest event, 0 for none.
+func (s *State) Head(c streams.Channel) streams.Seq {
+	if ch := s.channels[c]; ch != nil {
+		return ch.seq
+	}
+	return 0
+}
+
+func (s *State) role(u streams.User) streampb.Role {
+	if m := s.members[u]; m != nil {
+		return m.role
+	}
+	return streampb.Role_ROLE_NONE
+}
+
+// Number gives a decided event its place in its channel: V, N, Prev and
+// MentionAllCount. The caller sets Seq, Epoch and TS, then calls Apply.
+func (s *State) Number(e *streams.Event) {
+	e.Group = s.group
+	e.V, e.N, e.Prev, e.MentionAllCount = 1, 0, 0, 0
+	if ch := s.channels[e.Channel]; ch != nil {
+		e.V, e.N, e.Prev, e.MentionAllCount = ch.v+1, ch.n, ch.seq, ch.mentionAllCount
+	}
+	if p, ok := e.Payload.(streams.MessagePosted); ok {
+		e.N++
+		if p.GetMentionAll() {
+			e.MentionAllCount++
+		}
+	}
+}
+
+// Apply folds an event in. Entities that are newer than the event stay as
+// they are.
+func (s *State) Apply(e *streams.Event) {
+	switch p := e.Payload.(type) {
+	case streams.GroupUpdated:
+		s.applyGroupUpdated(e, p)
+	case streams.ChannelCreated:
+		s.applyChannelCreated(e, p)
+	case streams.MemberJoined:
+		s.applyMember(e, streams.User(p.GetMember()), p.GetRole(), p.GetMembers())
+	case streams.MemberLeft:
+		s.applyMember(e, streams.User(p.GetMember()), streampb.Role_ROLE_NONE, p.GetMembers())
+	}
+	// The head last: the channel a message is in must exist before.
+	s.applyHead(e)
+}
+
+func (s *State) applyGroupUpdated(e *streams.Event, p streams.GroupUpdated) {
+	if e.Seq <= s.meta.seq {
+		return
+	}
+	if s.meta.seq == 0 {
+		s.meta.created = e.TS
+	}
+	s.meta.seq = e.Seq
+	s.meta.kind, s.meta.name, s.meta.settings = p.GetKind(), p.GetName(), p.GetSettings()
+	s.dirty.meta = true
+}
+
+func (s *State) applyChannelCreated(e *streams.Event, p streams.ChannelCreated) {
+	name := streams.Channel(p.GetChannel())
+	if s.channels[name] != nil {
+		return
+	}
+	s.channels[name] = &channel{kind: p.GetKind(), name: p.GetName()}
+	s.dirty.channels[name] = struct{}{}
+}
+
+func (s *State) applyMember(e *streams.Event, u streams.User, role streampb.Role, members uint64) {
+	if e.Seq > s.meta.seq {
+		s.meta.seq, s.meta.members, s.dirty.meta = e.Seq, members, true
+	}
+	m := s.members[u]
+	if m == nil {
+		m = &member{}
+		s.members[u] = m
+	}
+	if e.Seq <= m.seq {
+		return
+	}
+	if (m.role == streampb.Role_ROLE_NONE) != (role == streampb.Role_ROLE_NONE) {
+		s.sorted = nil
+	}
+	if m.role == streampb.Role_ROLE_NONE {
+		m.joined = e.TS
+	}
+	m.seq, m.role = e.Seq, role
+	s.dirty.members[u] = struct{}{}
+}
+
+func (s *State) applyHead(e *streams.Event) {
+	ch := s.channels[e.Channel]
+	if ch == nil {
+		ch = &channel{}
+		s.channels[e.Channel] = ch
+	}
+	if e.Seq <= ch.seq {
+		return
+	}
+	ch.seq, ch.v, ch.n, ch.mentionAllCount = e.Seq, e.V, e.N, e.MentionAllCount
+	s.dirty.channels[e.Channel] = struct{}{}
+	switch p := e.Payload.(type) {
+	case streams.MessageRecalled:
+		if n := streams.Number(p.GetTarget()); !ch.isRecalled(n) {
+			ch.recalled = append(ch.recalled, n)
+			if len(ch.recalled) > maxRecalled {
+				ch.recalled = slices.Delete(ch.recalled, 0, len(ch.recalled)-maxRecalled)
+			}
+		}
+	case streams.MessagePosted:
+		s.Observe(e)
+	}
+}
+
+// Observe notes what slow mode needs of a message: when its sender last wrote.
+// Recovery calls it for messages older than the snapshot, too.
+func (s *State) Observe(e *streams.Event) {
+	slow := s.meta.settings.GetSlowModeMs()
+	ch := s.channels[e.Channel]
+	if slow == 0 || ch == nil {
+		return
+	}
+	if ch.lastSend == nil {
+		ch.lastSend = map[streams.User]int64{}
+	}
+	if len(ch.lastSend) >= 10_000 {
+		for u, ts := range ch.lastSend { // only the waiting matter
+			if ts+slow <= e.TS {
+				delete(ch.lastSend, u)
+			}
+		}
+	}
+	ch.lastSend[e.User] = max(ch.lastSend[e.User], e.TS)
+}
+
+func (c *channel) isRecalled(n streams.Number) bool { return slices.Contains(c.recalled, n) }
+
+// sortedMembers returns the current members by name. The slice is kept until
+// somebody joins or leaves.
+func (s *State) sortedMembers() []streams.User {
+	if s.sorted == nil {
+		s.sorted = make([]streams.User, 0, s.meta.members)
+		for u, m := range s.members {
+			if m.role != streampb.Role_ROLE_NONE {
+				s.sorted = append(s.sorted, u)
+			}
+		}
+		slices.Sort(s.sorted)
+	}
+	return s.sorted
+}

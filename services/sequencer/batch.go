@@ -1,0 +1,210 @@
+package sequencer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/throng/throng/services/group"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/eventlog"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// Batch is commands that are decided in order and answered together.
+type Batch struct {
+	Commands []Command
+	// Respond is called once with a result for each command.
+	Respond func([]*streampb.Result)
+
+	submitted time.Time
+	results   []*streampb.Result
+	appended  []bool      // the command's events were handed to a log by this very batch
+	wait      streams.Seq // everything up to here must be stored before the answer
+}
+
+// Command is one command of a batch; exactly one of Invalid and Request.Body
+// is set.
+type Command struct {
+	Group    streams.Group
+	ClientID streams.ClientID // set on every writing command
+	Request  group.Request
+	Invalid  *streams.Rejection // refused before it came here
+}
+
+// refuse answers every command the same.
+func (b *Batch) refuse(r *streams.Rejection) {
+	results := make([]*streampb.Result, len(b.Commands))
+	for i := range results {
+		results[i] = rejected(r)
+	}
+	b.Respond(results)
+}
+
+func rejected(r *streams.Rejection) *streampb.Result {
+	return &streampb.Result{Rejection: &streampb.Rejection{
+		Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds(),
+	}}
+}
+
+// take decides a batch, after its targets are looked up where that is needed.
+func (t *term) take(ctx context.Context, b *Batch) error {
+	if t.lookUp(ctx, b) {
+		return nil // comes back through looked
+	}
+	return t.decide(b)
+}
+
+// decide decides all commands of a batch and queues it for its answer.
+func (t *term) decide(b *Batch) error {
+	if b.appended == nil {
+		b.appended = make([]bool, len(b.Commands))
+	}
+	b.results = make([]*streampb.Result, len(b.Commands))
+	now := t.now()
+	for i := range b.Commands {
+		result := t.decideOne(b, i, now)
+		b.results[i] = result
+		t.sequencer.config.Metrics.Commands.WithLabelValues(outcomeLabel(result)).Inc()
+	}
+	b.wait = t.log.Next() - 1
+	t.waiting = append(t.waiting, b)
+	if err := t.log.Err(); err != nil {
+		return err
+	}
+	t.answer()
+	return nil
+}
+
+func outcomeLabel(r *streampb.Result) string {
+	switch {
+	case r.GetRejection() != nil:
+		return r.GetRejection().GetCode()
+	case r.GetDuplicate():
+		return "duplicate"
+	}
+	return "ok"
+}
+
+func (t *term) decideOne(b *Batch, i int, now int64) *streampb.Result {
+	c := &b.Commands[i]
+	if c.Invalid != nil {
+		return rejected(c.Invalid)
+	}
+	if _, ok := c.Request.Body.(*streampb.Canary); ok {
+		seq := t.log.Append(eventlog.Record{Subject: streams.CanarySubject(t.sequencer.config.Partition), Data: []byte("canary")})
+		return &streampb.Result{Seq: uint64(seq)}
+	}
+	if dup := t.duplicate(c, now); dup != nil {
+		// What this batch itself wrote in a former term is no repetition.
+		dup.Duplicate = dup.Duplicate && !b.appended[i]
+		return dup
+	}
+	if c.Request.TS > now {
+		return rejected(streams.Reject(streams.BadRequest, "ts lies in the future"))
+	}
+	st := t.fold.existing(c.Group)
+	t.target(c)
+	decision, err := st.Decide(c.Request, now)
+	if err != nil {
+		return rejected(streams.AsRejection(err))
+	}
+	if decision.Events == nil {
+		return t.finishAnswer(decision.Answer)
+	}
+	b.appended[i] = true
+	return t.append(c, decision.Events, now)
+}
+
+// duplicate returns the first answer to a command that is repeated, or the
+// refusal of an id that can't be told from one, or nil.
+func (t *term) duplicate(c *Command, now int64) *streampb.Result {
+	if c.ClientID.IsZero() || t.sequencer.config.WithoutDedup {
+		return nil
+	}
+	if o, known := t.fold.dedup.find(c.Request.User, c.ClientID); known {
+		return &streampb.Result{V: uint64(o.v), N: uint64(o.n), Seq: uint64(o.seq), Ts: o.ts, Duplicate: true}
+	}
+	reference := now
+	if c.Request.TS != 0 {
+		reference = c.Request.TS // an import's ids are of the imported time
+	}
+	if err := checkAge(c.ClientID, now, reference); err != nil {
+		return rejected(streams.AsRejection(err))
+	}
+	if t.fold.dedup.full() {
+		return rejected(streams.RejectRetry(streams.Unavailable, time.Second, "too many commands within the duplicate window"))
+	}
+	return nil
+}
+
+// finishAnswer adds what only the term knows to an answer without events.
+func (t *term) finishAnswer(result *streampb.Result) *streampb.Result {
+	result.Seq = uint64(t.log.Next() - 1)
+	if snap := result.GetSnapshot(); snap != nil {
+		snap.Seq, snap.Epoch, snap.Log = result.Seq, uint64(t.log.Epoch()), t.logName
+	}
+	return result
+}
+
+// append numbers, folds and hands in the events of one command.
+func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.Result {
+	ts := now
+	if c.Request.TS != 0 {
+		ts = c.Request.TS
+	}
+	st := t.fold.group(c.Group)
+	records := make([]eventlog.Record, len(events))
+	result := &streampb.Result{}
+	for i, e := range events {
+		st.Number(e)
+		e.Seq, e.Epoch = t.log.Next()+streams.Seq(i), t.log.Epoch()
+		e.TS, e.ClientID = ts, c.ClientID
+		data, err := streams.MarshalEvent(e)
+		if err != nil {
+			panic(fmt.Sprintf("an event that was decided can't be encoded: %v", err))
+		}
+		records[i] = eventlog.Record{Subject: streams.LogSubject(t.sequencer.config.Partition, e.Group, e.Channel), Data: data}
+		t.fold.apply(e)
+		t.fold.dedup.add(e, now)
+		t.fold.moved[channelKey{e.Group, e.Channel}] = struct{}{}
+		if e.Kind() == streams.KindMessage {
+			t.authors.add(e)
+		}
+		if e.Answer {
+			result = &streampb.Result{V: uint64(e.V), N: uint64(e.N), Seq: uint64(e.Seq), Ts: e.TS}
+		}
+	}
+	// A reader that has seen the last event has seen them all.
+	result.Seq = max(result.Seq, uint64(events[0].Seq))
+	t.log.Append(records...)
+	t.sequencer.config.Metrics.Events.Add(float64(len(records)))
+	return result
+}
+
+// settle takes what the log says became of appends.
+func (t *term) settle(acks []eventlog.Ack) error {
+	for _, ack := range acks {
+		if ack.Err != nil {
+			return ack.Err
+		}
+		t.committed = ack.First + streams.Seq(ack.Count) - 1
+	}
+	if len(acks) > 0 {
+		t.answer()
+	}
+	return nil
+}
+
+// answer answers the batches that are stored.
+func (t *term) answer() {
+	done := 0
+	for done < len(t.waiting) && t.waiting[done].wait <= t.committed {
+		b := t.waiting[done]
+		t.sequencer.config.Metrics.CommitTime.Observe(time.Since(b.submitted).Seconds())
+		b.Respond(b.results)
+		t.waiting[done] = nil
+		done++
+	}
+	t.waiting = t.waiting[done:]
+}

@@ -1,0 +1,45 @@
+package sequencer
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// maxBeacon bounds the channels of one beacon message: about 200 KB.
+const maxBeacon = 4000
+
+// publishBeacon tells edges where the channels stand that moved since the last
+// one and are stored. Live events travel at most once; a lost last one would
+// go unnoticed without this.
+func (t *term) publishBeacon() {
+	if len(t.fold.moved) == 0 {
+		return
+	}
+	beacon := &streampb.Beacon{Epoch: uint64(t.log.Epoch())}
+	send := func() {
+		data, err := proto.Marshal(beacon)
+		if err == nil {
+			// Lost is as good as late: the next event or beacon tells again.
+			_ = t.sequencer.config.Conn.Publish(streams.BeaconSubject(t.sequencer.config.Partition), data)
+		}
+		beacon.Heads = nil
+	}
+	for key := range t.fold.moved {
+		st := t.fold.groups[key.group]
+		if st.Head(key.channel) > t.committed {
+			continue // told next time
+		}
+		beacon.Heads = append(beacon.Heads, &streampb.BeaconHead{
+			Group: string(key.group), Channel: string(key.channel), V: uint64(st.Place(key.channel).V),
+		})
+		delete(t.fold.moved, key)
+		if len(beacon.Heads) == maxBeacon {
+			send()
+		}
+	}
+	if len(beacon.Heads) > 0 {
+		send()
+	}
+}

@@ -1,0 +1,100 @@
+package sequencer
+
+import (
+	"hash/maphash"
+	"time"
+
+	"github.com/throng/throng/streams"
+)
+
+// dedup is the duplicate window: what was answered to each (user, client id)
+// lately. It is part of the fold: a new owner rebuilds it from the log.
+//
+// A client id is kept for dedupKeep after it was accepted; an id whose own
+// time lies further back than streams.DedupWindow is refused before. Since an
+// id may run ahead of the clock by streams.MaxClockAhead, no repetition falls
+// between the two.
+type dedup struct {
+	entries map[dedupKey]outcome
+	order   []accepted // oldest first; what lies before head has been dropped
+	head    int
+}
+
+const dedupKeep = streams.DedupWindow + streams.MaxClockAhead + time.Minute
+
+// maxDedup bounds the window's memory at some 400 MB a partition, 4,000
+// commands a second over the whole window. When it is full, commands with a
+// new id are answered unavailable.
+const maxDedup = 4 << 20
+
+// dedupKey holds a hash of the user instead of the name. The seed is secret to
+// the process, so nobody can aim at another's ids.
+type dedupKey struct {
+	user uint64
+	id   streams.ClientID
+}
+
+var dedupSeed = maphash.MakeSeed()
+
+func keyOf(u streams.User, id streams.ClientID) dedupKey {
+	return dedupKey{user: maphash.String(dedupSeed, string(u)), id: id}
+}
+
+// outcome is what the command was answered.
+type outcome struct {
+	v   streams.Version
+	n   streams.Number
+	seq streams.Seq
+	ts  int64
+}
+
+type accepted struct {
+	at  int64 // ms since 1970 UTC
+	key dedupKey
+}
+
+func newDedup() *dedup { return &dedup{entries: map[dedupKey]outcome{}} }
+
+func (d *dedup) find(u streams.User, id streams.ClientID) (outcome, bool) {
+	o, ok := d.entries[keyOf(u, id)]
+	return o, ok
+}
+
+// add notes what a command led to; at is when it was accepted.
+func (d *dedup) add(e *streams.Event, at int64) {
+	if e.ClientID.IsZero() || !e.Answer {
+		return
+	}
+	key := keyOf(e.User, e.ClientID)
+	if _, known := d.entries[key]; known {
+		return
+	}
+	d.entries[key] = outcome{v: e.V, n: e.N, seq: e.Seq, ts: e.TS}
+	d.order = append(d.order, accepted{at: at, key: key})
+}
+
+func (d *dedup) full() bool { return len(d.entries) >= maxDedup }
+
+// expire drops what was accepted longer than dedupKeep ago.
+func (d *dedup) expire(now int64) {
+	for d.head < len(d.order) && d.order[d.head].at+dedupKeep.Milliseconds() < now {
+		delete(d.entries, d.order[d.head].key)
+		d.head++
+	}
+	if d.head > 1024 && d.head > len(d.order)/2 {
+		d.order = append([]accepted(nil), d.order[d.head:]...)
+		d.head = 0
+	}
+}
+
+// check rejects an id that is no valid one now. reference is the time the
+// command claims: now, or that of what is imported.
+func checkAge(id streams.ClientID, now, reference int64) error {
+	switch {
+	case id.Millis() > now+streams.MaxClockAhead.Milliseconds():
+		return streams.Reject(streams.BadRequest, "client_id lies over a minute in the future")
+	case id.Millis() < reference-streams.DedupWindow.Milliseconds():
+		return streams.Reject(streams.StaleClientID, "client_id is older than %v: make a new one", streams.DedupWindow)
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+// Package sequencer runs the one writer of a partition.
+//
+// # Terms
+//
+// A sequencer waits for the partition's lease, then serves a term:
+//
+//	acquire lease ─▶ put up fence ─▶ read snapshot, fold log up to the fence ─▶ serve
+//	      ▲                                                                     │
+//	      └──────────── lease lost · fenced · outcome unknown ◀─────────────────┘
+//
+// The lease only decides who challenges. The fence decides who may write: the
+// stream refuses appends that stand on an older one, so a paused or cut-off
+// former owner can do no harm, and nothing has to be waited for.
+//
+// # Serving
+//
+// One goroutine owns all state of a term. For each command it decides on the
+// newest state ([group.State.Decide]), numbers and folds the events, and hands
+// them to the log without waiting. Answers wait: a batch of commands is
+// answered when everything up to its last event is stored. Reads and refusals
+// wait the same way, because they were decided on state that was not stored yet.
+//
+// # When a write fails
+//
+// A refused or unknown append ends the term. The next one folds the log anew,
+// and every batch that was not answered is decided again, in order: what did
+// reach the log is recognised by its client id and answered from there.
+package sequencer

@@ -1,0 +1,44 @@
+package sequencer
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics of all sequencers of a process.
+type Metrics struct {
+	Commands   *prometheus.CounterVec // by outcome: ok, duplicate or a rejection code
+	Events     prometheus.Counter
+	Terms      *prometheus.CounterVec // by what ended the former one
+	Refused    *prometheus.CounterVec // events of the log that belong to nobody's history, by verdict
+	Snapshots  prometheus.Counter
+	Serving    prometheus.Gauge
+	CommitTime prometheus.Histogram
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(registerer prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		Commands: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "throng_commands_total", Help: "Commands decided, by outcome (ok, duplicate, or the code of the refusal).",
+		}, []string{"outcome"}),
+		Events: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "throng_events_appended_total", Help: "Events handed to the log.",
+		}),
+		Terms: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "throng_sequencer_terms_ended_total", Help: "Terms of sequencers that ended, by cause.",
+		}, []string{"cause"}),
+		Refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "throng_sequencer_events_refused_total", Help: "Events found in the log that do not belong to its history, by verdict. Not 0: somebody wrote past the fence.",
+		}, []string{"verdict"}),
+		Snapshots: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "throng_snapshots_total", Help: "Checkpoints written.",
+		}),
+		Serving: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "throng_partitions_serving", Help: "Partitions this process serves now.",
+		}),
+		CommitTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "throng_commit_seconds", Help: "From taking a batch of commands to its answer, in seconds.",
+			Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .5, 1, 5},
+		}),
+	}
+	registerer.MustRegister(m.Commands, m.Events, m.Terms, m.Refused, m.Snapshots, m.Serving, m.CommitTime)
+	return m
+}

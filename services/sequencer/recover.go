@@ -1,0 +1,171 @@
+package sequencer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throng/throng/services/group"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/eventlog"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// fold is the state of a partition as of some sequence of its log.
+type fold struct {
+	groups map[streams.Group]*group.State
+	dedup  *dedup
+	dirty  map[streams.Group]struct{} // groups with records newer than the snapshot
+	moved  map[channelKey]struct{}    // channels that moved since the last beacon
+
+	checkpoint streams.Seq // up to which the snapshot was complete
+	replayed   int         // messages read from the log
+}
+
+type channelKey struct {
+	group   streams.Group
+	channel streams.Channel
+}
+
+func newFold() *fold {
+	return &fold{
+		groups: map[streams.Group]*group.State{}, dedup: newDedup(),
+		dirty: map[streams.Group]struct{}{}, moved: map[channelKey]struct{}{},
+	}
+}
+
+// group returns a group's state, a new empty one if there is none.
+func (f *fold) group(g streams.Group) *group.State {
+	s := f.groups[g]
+	if s == nil {
+		s = group.New(g)
+		f.groups[g] = s
+	}
+	return s
+}
+
+// existing returns a group's state without keeping an empty one: unknown names
+// must not cost memory.
+func (f *fold) existing(g streams.Group) *group.State {
+	if s := f.groups[g]; s != nil {
+		return s
+	}
+	return group.New(g)
+}
+
+func (f *fold) apply(e *streams.Event) {
+	f.group(e.Group).Apply(e)
+	f.dirty[e.Group] = struct{}{}
+}
+
+// recoverFold reads the snapshot and folds the log over it, up to the term's own
+// fence. The log is read from the checkpoint, or from the start of the
+// duplicate window where that lies further back.
+func (s *Sequencer) recoverFold(ctx context.Context, fence streams.Seq) (*fold, error) {
+	f := newFold()
+	if err := s.readSnapshot(ctx, f); err != nil {
+		return nil, fmt.Errorf("read snapshot: %w", err)
+	}
+	log := eventlog.NewReader(s.config.Conn, streams.LogStream(s.config.Partition))
+	from := f.checkpoint + 1
+	window, err := log.Since(ctx, streams.LogFilter(s.config.Partition), s.config.Now().Add(-dedupKeep))
+	switch {
+	case err == nil:
+		from = min(from, window)
+	case !errors.Is(err, eventlog.ErrNoMessage):
+		return nil, fmt.Errorf("find the duplicate window: %w", err)
+	}
+	var epoch streams.Epoch
+	last := streams.Seq(0)
+	visit := func(m eventlog.Message) error {
+		last = m.Seq
+		f.replayed++
+		token, ok := streams.ParseLog(m.Subject)
+		switch {
+		case !ok:
+			return fmt.Errorf("unknown subject at %d", m.Seq)
+		case token.Fence:
+			epoch = max(epoch, streams.Epoch(m.Seq))
+			return nil
+		case token.Canary:
+			return nil
+		}
+		e, err := streams.UnmarshalEvent(m.Data, m.Seq)
+		if err != nil {
+			return err
+		}
+		s.replay(f, e, epoch, m.Time)
+		return nil
+	}
+	// A replica may answer that does not have our fence yet: read on until it is there.
+	for last < fence {
+		if err := log.Scan(ctx, streams.LogFilter(s.config.Partition), max(from, last+1), fence, visit); err != nil {
+			return nil, fmt.Errorf("fold the log: %w", err)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// replay folds one event of the log, unless it belongs to nobody's history.
+func (s *Sequencer) replay(f *fold, e *streams.Event, epoch streams.Epoch, stored time.Time) {
+	if e.Epoch < epoch {
+		s.config.Metrics.Refused.WithLabelValues(streams.Stale.String()).Inc()
+		return
+	}
+	st := f.group(e.Group)
+	if verdict := streams.Judge(st.Place(e.Channel), e); verdict == streams.Ahead {
+		s.config.Metrics.Refused.WithLabelValues(verdict.String()).Inc()
+		return
+	}
+	// What the channel knows already may still be news for another record of
+	// the snapshot; each takes only what is newer than itself.
+	f.apply(e)
+	if _, ok := e.Payload.(streams.MessagePosted); ok {
+		st.Observe(e)
+	}
+	f.dedup.add(e, stored.UnixMilli())
+}
+
+func (s *Sequencer) readSnapshot(ctx context.Context, f *fold) error {
+	p := s.config.Partition
+	reader := eventlog.NewReader(s.config.Conn, streams.StateStream(p))
+	return reader.Scan(ctx, streams.StateFilter(p), 1, 0, func(m eventlog.Message) error {
+		token, ok := streams.ParseState(m.Subject)
+		if !ok {
+			return fmt.Errorf("unknown subject at %d", m.Seq)
+		}
+		var err error
+		switch {
+		case token.Fence:
+		case token.Checkpoint:
+			record := &streampb.Checkpoint{}
+			err = proto.Unmarshal(m.Data, record)
+			f.checkpoint = streams.Seq(record.GetSeq())
+		case token.Channel != "":
+			record := &streampb.ChannelRecord{}
+			if err = proto.Unmarshal(m.Data, record); err == nil {
+				f.group(token.Group).RestoreChannel(token.Channel, record)
+			}
+		case token.Member != "":
+			record := &streampb.MemberRecord{}
+			if err = proto.Unmarshal(m.Data, record); err == nil {
+				f.group(token.Group).RestoreMember(token.Member, record)
+			}
+		default:
+			record := &streampb.GroupRecord{}
+			if err = proto.Unmarshal(m.Data, record); err == nil {
+				f.group(token.Group).RestoreGroup(record)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("record at %d: %w", m.Seq, err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,317 @@
+package sequencer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/eventlog"
+	"github.com/throng/throng/streams/streampb"
+	"github.com/throng/throng/streams/topology"
+)
+
+// ErrBusy: the inbox is full. The asker should try again.
+var ErrBusy = errors.New("too many commands are waiting")
+
+// Sequencer owns one partition whenever it holds the lease.
+type Sequencer struct {
+	config Config
+
+	// inbox is what Submit hands to the serving term. It holds inboxSize
+	// batches; when it is full Submit returns ErrBusy. Never closed.
+	inbox chan *Batch
+
+	// Owned by Run: batches a former term could not answer, oldest first.
+	unanswered []*Batch
+}
+
+// New returns a sequencer. It starts nothing.
+func New(config Config) (*Sequencer, error) {
+	if err := config.validate(); err != nil {
+		return nil, fmt.Errorf("sequencer of partition %d: %w", config.Partition, err)
+	}
+	config.Logger = config.Logger.With("partition", config.Partition)
+	return &Sequencer{config: config, inbox: make(chan *Batch, inboxSize)}, nil
+}
+
+// Submit hands in a batch; its Respond is called once, when all of it is
+// decided and stored. It returns [ErrBusy] instead of waiting.
+func (s *Sequencer) Submit(b *Batch) error {
+	b.submitted = time.Now()
+	select {
+	case s.inbox <- b:
+		return nil
+	default:
+		return ErrBusy
+	}
+}
+
+// Run serves terms until ctx ends. What was accepted by then is answered.
+func (s *Sequencer) Run(ctx context.Context) error {
+	const pause = 100 * time.Millisecond // between terms, so that a broken NATS is not hammered
+	for ctx.Err() == nil {
+		err := s.runTerm(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		s.config.Metrics.Terms.WithLabelValues(cause(err)).Inc()
+		s.config.Logger.Warn("term ended", "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// cause is the metric label for what ended a term.
+func cause(err error) string {
+	for _, known := range []struct {
+		err   error
+		label string
+	}{
+		{eventlog.ErrFenced, "fenced"}, {eventlog.ErrFull, "full"},
+		{errLeaseLost, "lease"}, {eventlog.ErrUnknown, "unknown"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.label
+		}
+	}
+	return "other"
+}
+
+// term is one stretch of ownership. All fields are owned by the goroutine in
+// serve; goroutines it starts only send to looked and are waited for.
+type term struct {
+	sequencer *Sequencer
+	log       *eventlog.Term
+	state     *eventlog.Term
+	logName   string
+	fold      *fold
+	committed streams.Seq // everything up to here is stored
+	waiting   []*Batch    // decided, not answered, oldest first
+	snap      snapshot
+	authors   *authors
+
+	looked  chan *Batch   // batches whose targets were looked up; see target.go. Never closed.
+	lookups chan struct{} // a place for each running lookup
+	wait    sync.WaitGroup
+}
+
+func (s *Sequencer) runTerm(ctx context.Context) error {
+	lease, err := acquire(ctx, s.config.JS, s.config.Partition, s.config.Instance)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	termCtx, cancel := context.WithCancelCause(ctx)
+	kept := make(chan struct{})
+	go func() { // ends with termCtx; waited for below
+		defer close(kept)
+		if err := lease.keep(termCtx); err != nil {
+			cancel(err)
+		}
+	}()
+	defer func() {
+		cancel(nil)
+		<-kept
+		release, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer done()
+		lease.release(release)
+	}()
+
+	t, err := s.takeOver(termCtx)
+	if err != nil {
+		if cause := context.Cause(termCtx); cause != nil {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+		return fmt.Errorf("take over: %w", err)
+	}
+	defer t.close()
+	stop, err := s.config.OnServe()
+	if err != nil {
+		return fmt.Errorf("listen for commands: %w", err)
+	}
+	stopOnce := sync.OnceFunc(stop)
+	defer stopOnce()
+	s.config.Logger.Info("serving", "epoch", t.log.Epoch(), "groups", len(t.fold.groups),
+		"replayed", t.fold.replayed, "elapsed", time.Since(started))
+	s.config.Metrics.Serving.Inc()
+	defer s.config.Metrics.Serving.Dec()
+	err = t.serve(termCtx)
+	stopOnce()
+	if ctx.Err() != nil && err == nil {
+		err = t.drain()
+	}
+	cancel(nil)
+	s.unanswered = append(t.waiting, t.abandonLookups()...)
+	if ctx.Err() != nil {
+		for _, b := range s.unanswered {
+			b.refuse(streams.RejectRetry(streams.Unavailable, 500*time.Millisecond, "the service is restarting"))
+		}
+		s.unanswered = nil
+	}
+	return err
+}
+
+// takeOver puts up the fences and folds the log up to them.
+func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
+	p, d := s.config.Partition, s.config.Deployment
+	logName, err := topology.LogName(ctx, s.config.JS, p)
+	if err != nil {
+		return nil, err
+	}
+	fence, err := proto.Marshal(&streampb.Fence{Instance: s.config.Instance, Ts: s.config.Now().UnixMilli()})
+	if err != nil {
+		return nil, fmt.Errorf("encode fence: %w", err)
+	}
+	t := &term{
+		sequencer: s, logName: logName, authors: newAuthors(),
+		looked: make(chan *Batch, maxLookups), lookups: make(chan struct{}, maxLookups),
+	}
+	for _, part := range []struct {
+		term   **eventlog.Term
+		stream string
+		fence  string
+	}{
+		{&t.log, streams.LogStream(p), streams.FenceSubject(p)},
+		{&t.state, streams.StateStream(p), streams.StateFence(p)},
+	} {
+		writer := eventlog.NewWriter(eventlog.WriterConfig{
+			Conn: s.config.Conn, Stream: part.stream, Fence: part.fence,
+			Batches:      eventlog.UseBatches(d.Replicas, d.SyncAlways),
+			WithoutFence: s.config.WithoutFence,
+		})
+		if *part.term, err = writer.Fence(ctx, fence); err != nil {
+			t.close()
+			return nil, err
+		}
+	}
+	t.committed = streams.Seq(t.log.Epoch())
+	if t.fold, err = s.recoverFold(ctx, t.committed); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *term) close() {
+	t.wait.Wait()
+	for _, part := range []*eventlog.Term{t.log, t.state} {
+		if part != nil {
+			part.Close()
+		}
+	}
+}
+
+func (t *term) now() int64 { return t.sequencer.config.Now().UnixMilli() }
+
+// serve runs until ctx ends (nil, or the cause if it was not the process's own
+// end) or the term is over.
+func (t *term) serve(ctx context.Context) error {
+	again := t.sequencer.unanswered
+	t.sequencer.unanswered = nil
+	for i, b := range again {
+		if err := t.take(ctx, b); err != nil {
+			t.waiting = append(t.waiting, again[i+1:]...)
+			return err
+		}
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	beacon := time.NewTicker(beaconEvery)
+	defer beacon.Stop()
+	nextSnapshot := time.Now().Add(t.sequencer.config.SnapshotEvery)
+	for {
+		inbox := t.sequencer.inbox
+		if t.log.Unsettled()+headroom > eventlog.MaxInFlight {
+			inbox = nil // the log must catch up first
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			if cause := context.Cause(ctx); errors.Is(cause, errLeaseLost) {
+				return cause
+			}
+			return nil
+		case b := <-inbox:
+			err = t.take(ctx, b)
+		case b := <-t.looked:
+			err = t.decide(b)
+		case reply := <-t.log.Replies():
+			err = t.settle(t.log.Settle(reply))
+		case reply := <-t.state.Replies():
+			err = settleState(t.state.Settle(reply))
+		case <-beacon.C:
+			t.publishBeacon()
+			t.fold.dedup.expire(t.now())
+		case now := <-tick.C:
+			if err = t.settle(t.log.Overdue(ackPatience)); err == nil {
+				err = settleState(t.state.Overdue(ackPatience))
+			}
+			if err == nil && now.After(nextSnapshot) {
+				t.startSnapshot()
+				nextSnapshot = now.Add(t.sequencer.config.SnapshotEvery)
+			}
+			if err == nil {
+				err = t.stepSnapshot()
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// settleState ends the term if a record was not stored.
+func settleState(acks []eventlog.Ack) error {
+	for _, ack := range acks {
+		if ack.Err != nil {
+			return fmt.Errorf("write snapshot: %w", ack.Err)
+		}
+	}
+	return nil
+}
+
+// drain answers what was accepted and writes a last snapshot, within a bounded
+// time: what is not written then is folded from the log at the next start.
+func (t *term) drain() error {
+	deadline := time.After(drainPatience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	snapshotStarted := false
+	for {
+		var err error
+		select {
+		case b := <-t.sequencer.inbox:
+			err = t.take(context.Background(), b)
+		case b := <-t.looked:
+			err = t.decide(b)
+		case reply := <-t.log.Replies():
+			err = t.settle(t.log.Settle(reply))
+		case reply := <-t.state.Replies():
+			err = settleState(t.state.Settle(reply))
+		case <-deadline:
+			return nil
+		case <-tick.C:
+			if len(t.waiting) > 0 || len(t.lookups) > 0 {
+				continue
+			}
+			if !snapshotStarted && t.snap.seq == 0 {
+				t.startSnapshot()
+				snapshotStarted = true
+			}
+			if err = t.stepSnapshot(); err == nil && snapshotStarted && t.snap.seq == 0 {
+				return nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

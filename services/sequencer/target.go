@@ -1,0 +1,136 @@
+package sequencer
+
+import (
+	"context"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/throng/throng/services/group"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/eventlog"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// authors remembers who wrote the newest messages, so that edits and recalls of
+// them need no look into the log. An author never changes, so it is only ever
+// incomplete, not wrong.
+type authors struct {
+	cache *otter.Cache[messageKey, streams.User]
+}
+
+type messageKey struct {
+	channelKey
+	n streams.Number
+}
+
+const maxAuthors = 1 << 16 // messages, some 10 MB
+
+func newAuthors() *authors {
+	return &authors{cache: otter.Must(&otter.Options[messageKey, streams.User]{MaximumSize: maxAuthors})}
+}
+
+func (a *authors) add(e *streams.Event) {
+	a.cache.Set(messageKey{channelKey{e.Group, e.Channel}, e.N}, e.User)
+}
+
+// targetOf returns the message a command is about, if it is an edit or recall.
+func targetOf(c *Command) (key messageKey, ok bool) {
+	var channel string
+	var n uint64
+	switch body := c.Request.Body.(type) {
+	case *streampb.Edit:
+		channel, n = body.GetChannel(), body.GetN()
+	case *streampb.Recall:
+		channel, n = body.GetChannel(), body.GetN()
+	default:
+		return messageKey{}, false
+	}
+	name, err := streams.ParseChannel(channel)
+	return messageKey{channelKey{c.Group, name}, streams.Number(n)}, err == nil
+}
+
+// target gives the command what is known of its message.
+func (t *term) target(c *Command) {
+	key, ok := targetOf(c)
+	if !ok || c.Request.Target != nil {
+		return
+	}
+	if author, known := t.authors.cache.GetIfPresent(key); known {
+		c.Request.Target = &group.Target{Author: author}
+	}
+}
+
+// lookUp starts searching the log for the messages a batch is about and that
+// are not remembered. It returns false if there are none, or if too many
+// searches are running: those commands are answered unavailable.
+func (t *term) lookUp(ctx context.Context, b *Batch) bool {
+	var missing []int
+	for i := range b.Commands {
+		c := &b.Commands[i]
+		key, ok := targetOf(c)
+		if !ok || c.Request.Target != nil || c.Invalid != nil {
+			continue
+		}
+		if _, known := t.authors.cache.GetIfPresent(key); known {
+			continue
+		}
+		if st := t.fold.groups[key.group]; st != nil && key.n > 0 && key.n <= st.Messages(key.channel) {
+			missing = append(missing, i)
+		}
+	}
+	if len(missing) == 0 {
+		return false
+	}
+	select {
+	case t.lookups <- struct{}{}:
+	default:
+		return false
+	}
+	head := t.committed
+	t.wait.Add(1)
+	go func() { // waited for in term.close
+		defer t.wait.Done()
+		for _, i := range missing {
+			key, _ := targetOf(&b.Commands[i])
+			if author, ok := t.sequencer.author(ctx, key, head); ok {
+				b.Commands[i].Request.Target = &group.Target{Author: author}
+			}
+		}
+		<-t.lookups
+		t.looked <- b // holds maxLookups, as many as may run
+	}()
+	return true
+}
+
+// abandonLookups waits for the searches, whose context has ended, and returns
+// their batches.
+func (t *term) abandonLookups() []*Batch {
+	t.wait.Wait()
+	var batches []*Batch
+	for len(t.looked) > 0 {
+		batches = append(batches, <-t.looked)
+	}
+	return batches
+}
+
+// author finds who wrote a message by searching its channel's log.
+func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq) (streams.User, bool) {
+	reader := eventlog.NewReader(s.config.Conn, streams.LogStream(s.config.Partition))
+	subject := streams.LogSubject(s.config.Partition, key.group, key.channel)
+	var found *streams.Event
+	_, err := reader.Search(ctx, subject, 1, head, func(m eventlog.Message) (bool, error) {
+		e, err := streams.UnmarshalEvent(m.Data, m.Seq)
+		if err != nil {
+			return false, err
+		}
+		if e.N < key.n {
+			return false, nil
+		}
+		found = e
+		return true, nil
+	})
+	if err != nil || found == nil || found.N != key.n || found.Kind() != streams.KindMessage {
+		return "", false
+	}
+	return found.User, true
+}
