@@ -1,0 +1,132 @@
+package wire
+
+import (
+	"encoding/json"
+	"unicode/utf8"
+
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// MaxFrame is the largest WebSocket message and HTTP or NATS body, in bytes.
+const MaxFrame = 64 << 10
+
+// Name is the name of a command.
+type Name string
+
+// The commands of this version.
+const (
+	Connect       Name = "connect"
+	Ping          Name = "ping"
+	Subscribe     Name = "subscribe"
+	Unsubscribe   Name = "unsubscribe"
+	Pull          Name = "pull"
+	History       Name = "history"
+	Group         Name = "group"
+	Members       Name = "members"
+	CreateGroup   Name = "create_group"
+	UpdateGroup   Name = "update_group"
+	CreateChannel Name = "create_channel"
+	Join          Name = "join"
+	Leave         Name = "leave"
+	Send          Name = "send"
+	Edit          Name = "edit"
+	Recall        Name = "recall"
+)
+
+// Names lists them in the order of the contract.
+var Names = []Name{
+	Connect, Ping, Subscribe, Unsubscribe, Pull, History, Group, Members,
+	CreateGroup, UpdateGroup, CreateChannel, Join, Leave, Send, Edit, Recall,
+}
+
+// Later lists the commands of the contract this version does not have.
+var Later = []Name{
+	"sync", "search", "attrs", "presence", "react", "unreact", "pin", "unpin", "hide", "read", "notify",
+	"attr_set", "signal", "delete_group", "update_channel", "delete_channel", "member",
+}
+
+// Command is one command, parsed and checked as far as that needs nothing but
+// its own bytes.
+type Command struct {
+	Name    Name
+	Group   streams.Group   // empty where create_group shall make one up
+	Channel streams.Channel // likewise
+	Token   string          // connect
+	Device  streams.Device  // connect; empty for none
+	Read    Read            // subscribe, pull, history, members
+	// Write is set for the writing commands: all but user, server and the
+	// names the edge makes up.
+	Write *streampb.Command
+	// As is whom a back end speaks for, empty for nobody else.
+	As streams.User
+	// TS is the time an import gives, ms since 1970 UTC, 0 for now.
+	TS int64
+}
+
+// Read is what a reading command asks for.
+type Read struct {
+	After  Option // a v, for history an n
+	Upto   Option // a v
+	Before Option // an n
+	Tail   Option // events
+	Limit  Option // events, messages or members
+	Log    string
+	Hint   bool // subscribe: mode hint
+	Behind streams.User
+	Role   streampb.Role
+}
+
+// ClientID is what the sender named the command, zero for nothing.
+func (c *Command) ClientID() streams.ClientID {
+	id, _ := streams.ClientIDFromBytes(c.Write.GetClientId()) // 16 bytes or none by parsing
+	return id
+}
+
+// Parse reads the object of a command. Errors are [*streams.Rejection].
+func Parse(name Name, object []byte) (Command, error) {
+	if !utf8.Valid(object) || !json.Valid(object) {
+		return Command{}, streams.Reject(streams.BadRequest, "this is not JSON in UTF-8")
+	}
+	return parse(name, object)
+}
+
+func parse(name Name, object []byte) (Command, error) {
+	parser, ok := parsers[name]
+	if !ok {
+		for _, later := range Later {
+			if name == later {
+				return Command{Name: name}, streams.Reject(streams.BadRequest, "%s is not available in this version", name)
+			}
+		}
+		return Command{}, streams.Reject(streams.BadRequest, "there is no such command")
+	}
+	c := Command{Name: name}
+	all, ok := members(object)
+	if !ok {
+		return c, streams.Reject(streams.BadRequest, "a command must be an object")
+	}
+	f := &fields{all: all}
+	parser(f, &c)
+	if s, given := f.text("as"); given {
+		user, err := streams.ParseUser(s)
+		f.refuse(err)
+		c.As = user
+	}
+	c.TS = int64(f.number("ts").Value)
+	if c.Write != nil {
+		f.complete(&c)
+	}
+	return c, f.err
+}
+
+// complete fills in what all writing commands have.
+func (f *fields) complete(c *Command) {
+	c.Write.Group = string(c.Group)
+	c.Write.Ts = c.TS
+	if s, given := f.text("client_id"); given {
+		id, err := streams.ParseClientID(s)
+		f.refuse(err)
+		c.Write.ClientId = id.Bytes()
+	}
+}

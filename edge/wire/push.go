@@ -1,0 +1,59 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/throng/throng/streams"
+)
+
+// BlockEvents is the most events one block frame holds.
+const BlockEvents = 10
+
+// AppendBlock appends the frame that delivers events of one channel, in order
+// of v; events are from [AppendEvent].
+func AppendBlock(b []byte, group streams.Group, channel streams.Channel, events [][]byte) []byte {
+	w := object(b)
+	w.key("block")
+	o := object(w.b)
+	o.text("group", string(group))
+	o.text("channel", string(channel))
+	o.array("events", events)
+	w.b = o.end()
+	return w.end()
+}
+
+// AppendGap appends the frame that says what is not delivered.
+func AppendGap(b []byte, group streams.Group, channel streams.Channel, m Missing) []byte {
+	w := object(b)
+	w.key("gap")
+	o := object(w.b)
+	o.text("group", string(group))
+	o.text("channel", string(channel))
+	o.number("after", uint64(m.After))
+	o.number("upto", uint64(m.Upto))
+	w.b = o.end()
+	return w.end()
+}
+
+// AppendLeft appends the frame that tells a user of a group that is no longer
+// in the own list.
+func AppendLeft(b []byte, group streams.Group) []byte {
+	w := object(b)
+	w.key("conversation")
+	o := object(w.b)
+	o.text("group", string(group))
+	o.flag("left", true)
+	w.b = o.end()
+	return w.end()
+}
+
+// AppendBye appends the last frame of a session.
+func AppendBye(b []byte, reason string, retry time.Duration) []byte {
+	w := object(b)
+	w.key("bye")
+	o := object(w.b)
+	o.text("reason", reason)
+	o.signed("retry_ms", retry.Milliseconds())
+	w.b = o.end()
+	return w.end()
+}
