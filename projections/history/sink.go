@@ -1,0 +1,262 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/throng/throng/projections/clickhouse"
+	"github.com/throng/throng/streams"
+)
+
+// keysPerQuery bounds the text of one query's keys: 130 bytes each at most.
+const keysPerQuery = 1000
+
+// Record is an event of a partition's log, judged to belong.
+type Record struct {
+	Partition streams.Partition
+	Event     *streams.Event
+	Data      []byte // the event as the log has it
+}
+
+// Refusal is an entry of a log that could not be read as an event.
+type Refusal struct {
+	Partition streams.Partition
+	Seq       streams.Seq
+	Subject   string
+	Reason    string
+	Data      []byte
+}
+
+// Batch is what is written together. Per partition it is in order of the log
+// and follows what was written before.
+type Batch struct {
+	Records  []Record
+	Refusals []Refusal
+}
+
+// Written counts the rows of one [Sink.Write].
+type Written struct {
+	Events, Messages, Refusals int
+	// Orphans are edits and recalls of messages that are not there: their
+	// event was refused, or purged before it was read.
+	Orphans int
+}
+
+// Head is how far a partition is stored.
+type Head struct {
+	Seq   streams.Seq   // of the newest event
+	Epoch streams.Epoch // newest term of a stored event
+}
+
+// Place names a channel whose [streams.Place] is asked for.
+type Place struct {
+	Group   streams.Group
+	Channel streams.Channel
+}
+
+// Sink writes history. It keeps nothing between calls; several may write the
+// same at once.
+type Sink struct {
+	db *clickhouse.DB
+
+	// Tests break these to show that the checker notices.
+	afterInsert func(table string) error // a crash between two inserts
+	eventsFirst bool                     // the checkpoint before what it vouches for
+	unguarded   bool                     // fold again what is folded
+}
+
+// NewSink returns a sink; the tables must be there before it is used.
+func NewSink(db *clickhouse.DB) *Sink { return &Sink{db: db} }
+
+// Heads returns how far each partition is stored. Partitions of which nothing
+// is stored are not in it.
+func (s *Sink) Heads(ctx context.Context) (map[streams.Partition]Head, error) {
+	heads := map[streams.Partition]Head{}
+	const query = "SELECT `partition`, max(seq), max(epoch) FROM events GROUP BY `partition`"
+	err := s.db.Query(ctx, query, nil, func(scan func(...any) error) error {
+		var partition uint32
+		var seq, epoch uint64
+		if err := scan(&partition, &seq, &epoch); err != nil {
+			return err
+		}
+		heads[streams.Partition(partition)] = Head{Seq: streams.Seq(seq), Epoch: streams.Epoch(epoch)}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read how far history is stored: %w", err)
+	}
+	return heads, nil
+}
+
+// Places returns how far channels are stored. Channels of which nothing is
+// stored are not in it.
+func (s *Sink) Places(ctx context.Context, channels []Place) (map[Place]streams.Place, error) {
+	places := make(map[Place]streams.Place, len(channels))
+	const query = "SELECT `group`, channel, max(v), max(epoch) FROM events" +
+		" WHERE (`group`, channel) IN {keys:Array(Tuple(String, String))} GROUP BY `group`, channel"
+	for chunk := range slices.Chunk(channels, keysPerQuery) {
+		var keys clickhouse.Tuples
+		for _, c := range chunk {
+			keys.Add(string(c.Group), string(c.Channel))
+		}
+		err := s.db.Query(ctx, query, clickhouse.Params{"keys": keys.Param()}, func(scan func(...any) error) error {
+			var group, channel string
+			var v, epoch uint64
+			if err := scan(&group, &channel, &v, &epoch); err != nil {
+				return err
+			}
+			places[Place{streams.Group(group), streams.Channel(channel)}] = streams.Place{V: streams.Version(v), Epoch: streams.Epoch(epoch)}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read how far %d channels are stored: %w", len(chunk), err)
+		}
+	}
+	return places, nil
+}
+
+// Refused reports whether the entry of a log at seq was set aside.
+func (s *Sink) Refused(ctx context.Context, p streams.Partition, seq streams.Seq) (bool, error) {
+	var found uint64
+	const query = "SELECT count() FROM events_refused WHERE `partition` = {partition:UInt32} AND seq = {seq:UInt64}"
+	err := s.db.Query(ctx, query, clickhouse.Params{"partition": uint32(p), "seq": uint64(seq)},
+		func(scan func(...any) error) error { return scan(&found) })
+	if err != nil {
+		return false, fmt.Errorf("read what was set aside at %d of partition %d: %w", seq, p, err)
+	}
+	return found > 0, nil
+}
+
+// Write stores a batch. After an error some of it may be stored, and writing
+// it again, alone or as part of another batch, is harmless.
+func (s *Sink) Write(ctx context.Context, batch Batch) (Written, error) {
+	messages, orphans, err := s.fold(ctx, batch.Records)
+	if err != nil {
+		return Written{}, err
+	}
+	rows := newEventRows(len(batch.Records))
+	for _, record := range batch.Records {
+		rows.add(record)
+	}
+	steps := []step{
+		{"messages", len(messages), func() []clickhouse.Column { return messageColumns(messages) }},
+		{"events_refused", len(batch.Refusals), func() []clickhouse.Column { return refusalColumns(batch.Refusals) }},
+		{"events", len(batch.Records), rows.columns},
+	}
+	if s.eventsFirst {
+		slices.Reverse(steps)
+	}
+	for _, step := range steps {
+		if step.rows == 0 {
+			continue
+		}
+		if err := s.db.Insert(ctx, step.table, step.columns()); err != nil {
+			return Written{}, err
+		}
+		if s.afterInsert != nil {
+			if err := s.afterInsert(step.table); err != nil {
+				return Written{}, err
+			}
+		}
+	}
+	return Written{Events: len(batch.Records), Messages: len(messages), Refusals: len(batch.Refusals), Orphans: orphans}, nil
+}
+
+type step struct {
+	table   string
+	rows    int
+	columns func() []clickhouse.Column
+}
+
+// fold returns the rows of messages that the records change, as they are
+// after them, and counts edits and recalls without a message.
+func (s *Sink) fold(ctx context.Context, records []Record) (changed []*message, orphans int, err error) {
+	stored, err := s.targets(ctx, records)
+	if err != nil {
+		return nil, 0, err
+	}
+	rows := map[messageKey]*message{}
+	add := func(m *message) {
+		rows[m.key] = m
+		changed = append(changed, m)
+	}
+	for _, record := range records {
+		e := record.Event
+		if p, ok := e.Payload.(streams.MessagePosted); ok {
+			add(posted(e, p))
+			continue
+		}
+		key, ok := target(e)
+		if !ok {
+			continue
+		}
+		m, known := rows[key]
+		if !known {
+			if m = stored[key]; m == nil {
+				orphans++
+				continue
+			}
+		}
+		apply := m.apply
+		if s.unguarded {
+			apply = m.applyUnguarded
+		}
+		if apply(e) && !known {
+			add(m)
+		}
+	}
+	return changed, orphans, nil
+}
+
+// targets reads the rows that edits and recalls of the records are about,
+// where the records do not hold the message itself.
+func (s *Sink) targets(ctx context.Context, records []Record) (map[messageKey]*message, error) {
+	here := map[messageKey]bool{}
+	var missing []messageKey
+	for _, record := range records {
+		e := record.Event
+		if _, ok := e.Payload.(streams.MessagePosted); ok {
+			here[messageKey{channelKey{e.Group, e.Channel}, uint64(e.N)}] = true
+		} else if key, ok := target(e); ok && !here[key] {
+			here[key] = true
+			missing = append(missing, key)
+		}
+	}
+	stored := make(map[messageKey]*message, len(missing))
+	const query = "SELECT " + messageFields + " FROM messages FINAL" +
+		" WHERE (`group`, channel, n) IN {keys:Array(Tuple(String, String, UInt64))}"
+	for chunk := range slices.Chunk(missing, keysPerQuery) {
+		var keys clickhouse.Tuples
+		for _, k := range chunk {
+			keys.Add(string(k.group), string(k.channel), k.n)
+		}
+		err := s.db.Query(ctx, query, clickhouse.Params{"keys": keys.Param()}, func(scan func(...any) error) error {
+			m, err := scanMessage(scan)
+			if err == nil {
+				stored[m.key] = m
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read %s messages to change: %w", strconv.Itoa(len(chunk)), err)
+		}
+	}
+	return stored, nil
+}
+
+// messageFields are what scanMessage reads. Times come as numbers: exact, and
+// without the driver's calendar.
+const messageFields = "`group`, channel, n, v, seq, toUnixTimestamp64Milli(ts), user, client_id, type, body, body_json," +
+	" mentions, mention_all, mention_roles, reply_to, priority, expires, toUnixTimestamp64Milli(edited_ts), recalled, state_v"
+
+func scanMessage(scan func(...any) error) (*message, error) {
+	m := &message{}
+	var group, channel string
+	var recalled uint8
+	err := scan(&group, &channel, &m.key.n, &m.v, &m.seq, &m.ts, &m.user, &m.clientID, &m.kind, &m.body, &m.bodyJSON,
+		&m.mentions, &m.mentionAll, &m.mentionRoles, &m.replyTo, &m.priority, &m.expires, &m.editedTS, &recalled, &m.stateV)
+	m.key.group, m.key.channel, m.recalled = streams.Group(group), streams.Channel(channel), recalled == 1
+	return m, err
+}
