@@ -1,0 +1,100 @@
+package backfill
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throng/throng/edge/wire"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// window is the numbers of a history page, lo <= n <= hi; empty if lo > hi.
+type window struct {
+	lo, hi streams.Number
+	newest bool // newest first
+	more   bool // there are messages beyond it, in the direction it is read
+}
+
+// Query is what a history page is asked for. Neither Before nor After: the
+// newest.
+type Query struct {
+	Before, After wire.Option // numbers, exclusive
+	Limit         int
+}
+
+// in places the query among the messages 1 … n of a channel.
+func (q Query) in(n streams.Number) window {
+	limit := streams.Number(max(q.Limit, 0))
+	if q.After.Given {
+		after := min(streams.Number(q.After.Value), n)
+		hi := min(after+limit, n)
+		return window{lo: after + 1, hi: hi, more: hi < n}
+	}
+	hi := n
+	if q.Before.Given {
+		hi = min(n, streams.Number(max(q.Before.Value, 1)-1))
+	}
+	lo := streams.Number(1)
+	if hi > limit {
+		lo = hi - limit + 1
+	}
+	return window{lo: lo, hi: hi, newest: true, more: lo > 1}
+}
+
+// fold is the messages of a window in the state the events seen so far leave
+// them in.
+type fold struct {
+	window
+	messages map[streams.Number]*wire.Message
+}
+
+func newFold(w window) *fold { return &fold{window: w, messages: map[streams.Number]*wire.Message{}} }
+
+func (f *fold) apply(e *streams.Event) {
+	switch p := e.Payload.(type) {
+	case streams.MessagePosted:
+		if e.N >= f.lo && e.N <= f.hi && f.messages[e.N] == nil {
+			f.messages[e.N] = &wire.Message{
+				N: e.N, V: e.V, Seq: e.Seq, TS: e.TS, User: e.User, ClientID: e.ClientID, Posted: p.MessagePosted,
+			}
+		}
+	case streams.MessageEdited:
+		m := f.messages[streams.Number(p.GetTarget())]
+		if m == nil || m.Recalled {
+			return
+		}
+		// The event's payload belongs to the ring: change a copy.
+		posted := proto.Clone(m.Posted).(*streampb.MessagePosted)
+		posted.Body, posted.BodyJson = p.GetBody(), p.GetBodyJson()
+		m.Posted, m.EditedTS = posted, e.TS
+	case streams.MessageRecalled:
+		if m := f.messages[streams.Number(p.GetTarget())]; m != nil {
+			*m = wire.Message{N: m.N, Recalled: true}
+		}
+	}
+}
+
+// page is the answer: messages in the order asked for.
+type page struct {
+	messages []*wire.Message
+	more     bool
+}
+
+// page returns the messages without a hole from the side the window is read;
+// complete is false where some are missing.
+func (f *fold) page() (p page, complete bool) {
+	p.more = f.more
+	for i := f.lo; i <= f.hi; i++ {
+		n := i
+		if f.newest {
+			n = f.hi - (i - f.lo)
+		}
+		m := f.messages[n]
+		if m == nil {
+			p.more = true
+			return p, false
+		}
+		p.messages = append(p.messages, m)
+	}
+	return p, true
+}

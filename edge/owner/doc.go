@@ -1,0 +1,9 @@
+// Package owner carries commands to the owner of a group's partition and
+// brings back what it decided.
+//
+// The owner may change at any time. While there is none, or it does not
+// answer, the same commands are sent again in the same order until their
+// deadline; every writing command has a client_id, so what was done already
+// is answered, not done twice. Behind the deadline the outcome is unknown, and
+// the answer is unavailable with a time to try again.
+package owner

@@ -1,0 +1,155 @@
+package owner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+const (
+	// Deadline is how long a command may take in all.
+	Deadline = 5 * time.Second
+	// attempt is how long one request waits for its answer.
+	attempt = 2 * time.Second
+	// backOffMin and backOffMax bound the wait before the next attempt.
+	backOffMin = 50 * time.Millisecond
+	backOffMax = 250 * time.Millisecond
+	// RetryAfter is when a client is told to try again.
+	RetryAfter = time.Second
+	// MaxBatchBytes bounds the commands of one request, below NATS's default
+	// limit of 1 MiB a message.
+	MaxBatchBytes = 512 << 10
+)
+
+// Client sends commands. It may be used from any goroutine.
+type Client struct {
+	conn       *nats.Conn
+	partitions uint32
+}
+
+// New returns a client; it touches no network.
+func New(conn *nats.Conn, partitions uint32) *Client {
+	return &Client{conn: conn, partitions: partitions}
+}
+
+// Partition is where a group's events are.
+func (c *Client) Partition(g streams.Group) streams.Partition {
+	return streams.PartitionOf(g, c.partitions)
+}
+
+// Unavailable is the refusal of what could not be brought to an end in time.
+func Unavailable() *streams.Rejection {
+	return streams.RejectRetry(streams.Unavailable, RetryAfter, "the group cannot be reached at the moment, try again")
+}
+
+// Ask sends one reading command. Errors are [*streams.Rejection].
+func (c *Client) Ask(ctx context.Context, p streams.Partition, command *streampb.Command) (*streampb.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, Deadline)
+	defer cancel()
+	result := c.Do(ctx, p, []*streampb.Command{command})[0]
+	if r := Rejection(result); r != nil {
+		return nil, r
+	}
+	return result, nil
+}
+
+// Do sends commands of one partition, to be decided in this order, and returns
+// one result each. It ends with ctx, whose deadline the caller sets; what has
+// no answer then is refused with unavailable. A result says duplicate only if
+// the command was done by an earlier call of whoever made its client_id.
+func (c *Client) Do(ctx context.Context, p streams.Partition, commands []*streampb.Command) []*streampb.Result {
+	results := make([]*streampb.Result, len(commands))
+	done, sent := 0, false
+	for {
+		answer, err := c.request(ctx, p, commands[done:])
+		// Without a responder nothing was decided; after anything else it may
+		// have been, and what is answered now as a duplicate may be our own.
+		for i, result := range answer {
+			if sent && result.GetDuplicate() {
+				result.Duplicate = false
+			}
+			results[done+i] = result
+		}
+		done += len(answer)
+		if done == len(commands) {
+			return results
+		}
+		if err == nil || !errors.Is(err, nats.ErrNoResponders) {
+			sent = true
+		}
+		if !pause(ctx) {
+			for i := done; i < len(results); i++ {
+				results[i] = Refused(Unavailable())
+			}
+			return results
+		}
+	}
+}
+
+// request sends the commands once and returns the results of those that need
+// not be sent again: all, or all but those at the end that the owner could not
+// decide now.
+func (c *Client) request(ctx context.Context, p streams.Partition, commands []*streampb.Command) ([]*streampb.Result, error) {
+	data, err := proto.Marshal(&streampb.CommandBatch{Commands: commands})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	msg, err := c.conn.RequestWithContext(ctx, streams.CommandSubject(p), data)
+	if err != nil {
+		return nil, err
+	}
+	answer := &streampb.ResultBatch{}
+	if err := proto.Unmarshal(msg.Data, answer); err != nil {
+		return nil, err
+	}
+	results := answer.GetResults()
+	if len(results) != len(commands) {
+		return nil, fmt.Errorf("%d results for %d commands", len(results), len(commands))
+	}
+	for len(results) > 0 && results[len(results)-1].GetRejection().GetCode() == string(streams.Unavailable) {
+		results = results[:len(results)-1]
+	}
+	return results, nil
+}
+
+// pause waits before the next attempt; false means that there is no time left
+// for one.
+func pause(ctx context.Context) bool {
+	timer := time.NewTimer(backOffMin + rand.N(backOffMax-backOffMin))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Refused makes a rejection a result.
+func Refused(r *streams.Rejection) *streampb.Result {
+	return &streampb.Result{Rejection: &streampb.Rejection{
+		Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds(),
+	}}
+}
+
+// Rejection returns what a result was refused with, nil if it was done.
+func Rejection(result *streampb.Result) *streams.Rejection {
+	r := result.GetRejection()
+	if r == nil {
+		return nil
+	}
+	return &streams.Rejection{
+		Code: streams.Code(r.GetCode()), Message: r.GetMessage(),
+		RetryAfter: time.Duration(r.GetRetryMs()) * time.Millisecond,
+	}
+}
