@@ -37,6 +37,11 @@ func LogSubject(p Partition, g Group, c Channel) string {
 	return logPrefix + p.String() + "." + string(g) + "." + string(c)
 }
 
+// GroupLogFilter matches all events of one group.
+func GroupLogFilter(p Partition, g Group) string {
+	return logPrefix + p.String() + "." + string(g) + ".>"
+}
+
 // LogFilter matches all of a partition's log, fences and canaries included.
 func LogFilter(p Partition) string { return logPrefix + p.String() + ".>" }
 

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ const LeaseTTL = time.Second
 const (
 	keyDeployment = "deployment"
 	keyDevMode    = "dev_mode"
+	keyDevSecret  = "dev_secret"
 )
 
 // MetaLog is the stream metadata that names a history of a partition. A stream
@@ -229,6 +231,18 @@ func DevMode(ctx context.Context, js jetstream.JetStream) (bool, error) {
 	on := false
 	_, err := get(ctx, js, keyDevMode, &on)
 	return on, err
+}
+
+// DevSecret returns the HS256 secret of a deployment in development mode, making
+// one at the first call. It signs what dev:<user> can't say: server tokens.
+func DevSecret(ctx context.Context, js jetstream.JetStream) (string, error) {
+	secret := ""
+	found, err := get(ctx, js, keyDevSecret, &secret)
+	if err != nil || found {
+		return secret, err
+	}
+	secret = rand.Text() + rand.Text()
+	return secret, put(ctx, js, keyDevSecret, secret)
 }
 
 // LogName returns the name of the history in a partition's log.
