@@ -70,7 +70,8 @@ func parseListen(text string) (netip.AddrPort, error) {
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil || !addr.IsLoopback() {
-		return netip.AddrPort{}, fmt.Errorf("listen address %q: the engine has no password and accepts loopback addresses only, such as 127.0.0.1:9000", text)
+		return netip.AddrPort{}, fmt.Errorf("listen address %q: the engine has no password and accepts loopback addresses "+
+			"only, such as 127.0.0.1:9000", text)
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {

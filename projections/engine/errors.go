@@ -5,7 +5,8 @@ import "errors"
 // Conditions a caller can tell apart with errors.Is. Their texts are written for whoever started the program.
 var (
 	// ErrUnsupported: the embedded engine exists for linux/amd64 only. Returned by [Fetch] and [New].
-	ErrUnsupported = errors.New("the embedded ClickHouse engine runs on linux/amd64 only; give the DSN of an external ClickHouse instead")
+	ErrUnsupported = errors.New("the embedded ClickHouse engine runs on linux/amd64 only; " +
+		"give the DSN of an external ClickHouse instead")
 
 	// ErrNoNPM: the library is not cached yet and there is no npm to download it with. Returned by [Fetch].
 	ErrNoNPM = errors.New("npm is not in PATH and is needed once, to download the ClickHouse engine; " +

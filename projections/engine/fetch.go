@@ -89,7 +89,7 @@ func fetch(ctx context.Context, config FetchConfig, r release) (libPath string, 
 		return "", fmt.Errorf("fetch the ClickHouse engine: %w", err)
 	}
 	defer locked.Close()
-	if verified(home, r) || verifyAgain(home, r) {
+	if verified(home, r) || verifyAgain(ctx, home, r) {
 		return libPath, nil
 	}
 	if err := replace(ctx, config.Progress, home, r); err != nil {
@@ -186,8 +186,8 @@ func verified(home string, r release) bool {
 
 // verifyAgain hashes a library whose marker does not fit, because a cache restored by a build server has other times
 // and is sound all the same. The caller holds the lock.
-func verifyAgain(home string, r release) bool {
-	if checkSum(context.Background(), filepath.Join(home, libraryName), r.library) != nil {
+func verifyAgain(ctx context.Context, home string, r release) bool {
+	if checkSum(ctx, filepath.Join(home, libraryName), r.library) != nil {
 		return false
 	}
 	return mark(home, r) == nil
@@ -210,9 +210,10 @@ func checkSum(ctx context.Context, path, want string) error {
 	return nil
 }
 
-// reader ends a long copy when its context does.
+// reader ends a long copy when its context does. It keeps the context because io.Reader has no room for one, and lives
+// for that copy only.
 type reader struct {
-	ctx context.Context //nolint:containedctx // the value lives for one copy
+	ctx context.Context
 	io.Reader
 }
 

@@ -38,7 +38,7 @@ func download(ctx context.Context, progress io.Writer, dir string, r release) (t
 	}
 	cmd := exec.CommandContext(ctx, npm, "pack", r.pkg+"@"+r.version,
 		"--cache", cache, "--pack-destination", dir, "--ignore-scripts",
-		"--loglevel=error", "--no-update-notifier", "--no-fund", "--no-audit",
+		"--loglevel=error", "--logs-max=0", "--no-update-notifier", "--no-fund", "--no-audit",
 		"--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000") // ms; npm's own: 10 s, 60 s
 	cmd.Dir = dir // no package.json and no .npmrc of some project
 	cmd.WaitDelay = killGrace

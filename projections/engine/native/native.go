@@ -176,7 +176,7 @@ func (c *conn) exec(statement string) error {
 		case serverEnd:
 			return nil
 		case serverProgress:
-			for range 2 { // rows, bytes
+			for range 3 { // rows, bytes, rows in all
 				if _, err := binary.ReadUvarint(c.in); err != nil {
 					return err
 				}
