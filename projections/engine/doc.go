@@ -23,8 +23,8 @@
 //
 // # Whoever dies first
 //
-//   - The child dies: Run starts another on the same address and the same data, at once, then after pauses of at most a
-//     second, for as long as its context lives. Every insert the engine acknowledged is there again: the page cache
+//   - The child dies: Run starts another on the same address and the same data, after a pause of 0.1 s that grows to at
+//     most a second, for as long as its context lives. Every insert the engine acknowledged is there again: the page cache
 //     outlives the process. (Not so after a power cut: the log is the truth, and projections are rebuilt from it.)
 //   - The parent stops: Run closes the pipe, waits stopGrace, kills, and returns only when the child is gone.
 //   - The parent dies, kill -9 included: the kernel closes the pipe, and the child ends. Should the engine hang in its
