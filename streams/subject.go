@@ -59,6 +59,10 @@ func LiveFilter(p Partition, g Group) string {
 	return livePrefix + p.String() + "." + string(g) + ".>"
 }
 
+// LiveFence is where fences are re-published: it ends the terms before it for
+// those who follow live.
+func LiveFence(p Partition) string { return livePrefix + p.String() + ".@fence" }
+
 // LogToken tells what a subject of the log or of its live copy carries.
 type LogToken struct {
 	Fence, Canary bool
