@@ -77,8 +77,7 @@ type eventsKey struct {
 }
 
 // Events reads a range. Fewer events than asked for come back, down to none,
-// where a limit was reached or the log does not go so far yet; they begin at
-// After+1 and have no holes. Errors: a [*streams.Rejection] with
+// where a limit was reached; they begin at After+1 and have no holes. Errors: a [*streams.Rejection] with
 // history_unavailable, or what NATS says.
 func (l *Loader) Events(ctx context.Context, t Target, r Range) ([]ring.Entry, error) {
 	if r.Upto <= r.After || r.Limit <= 0 {
@@ -96,8 +95,11 @@ func (l *Loader) load(ctx context.Context, t Target, r Range) ([]ring.Entry, err
 	}
 	out := collector{limit: r.Limit, bytes: r.Bytes}
 	switch {
-	case first == 0 || first > r.Upto && r.LogOnly:
+	case r.LogOnly && (first == 0 || first > r.Upto):
 		return nil, nil
+	case first == 0: // purged as a whole, or not there yet
+		err := l.stored(ctx, t, r.After, r.Upto, &out)
+		return out.entries, err
 	case first > r.After+1 && r.LogOnly:
 		r.After = first - 1
 	case first > r.After+1: // the log was purged up to there
@@ -107,7 +109,8 @@ func (l *Loader) load(ctx context.Context, t Target, r Range) ([]ring.Entry, err
 		}
 		r.After = first - 1
 	}
-	return out.entries, l.forward(ctx, t, at, r, &out)
+	err = l.forward(ctx, t, at, r, &out)
+	return out.entries, err
 }
 
 // locate finds the event After+1: where it lies, or the first one behind it

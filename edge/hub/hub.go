@@ -1,0 +1,244 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/throng/throng/edge/backfill"
+	"github.com/throng/throng/edge/owner"
+	"github.com/throng/throng/edge/ring"
+	"github.com/throng/throng/streams"
+)
+
+// Config of a [Hub].
+type Config struct {
+	Conn    *nats.Conn       // required
+	Owner   *owner.Client    // required
+	Loader  *backfill.Loader // required
+	Logger  *slog.Logger     // required
+	Metrics *Metrics         // required
+
+	// RingEvents is how many events a channel keeps in memory. Default 1,024.
+	RingEvents int
+	// RingBytes bounds the memory of all rings. Default 128 MiB.
+	RingBytes int64
+	// Linger is how long a view stays open unused. Default 30 s.
+	Linger time.Duration
+	// Lose drops a live message before it is looked at. Only tests set it.
+	Lose func(*nats.Msg) bool
+}
+
+func (c Config) withDefaults() Config {
+	if c.RingEvents == 0 {
+		c.RingEvents = 1024
+	}
+	if c.RingBytes == 0 {
+		c.RingBytes = 128 << 20
+	}
+	if c.Linger == 0 {
+		c.Linger = 30 * time.Second
+	}
+	return c
+}
+
+// Hub holds the views. [Hub.Run] must run while it is used.
+type Hub struct {
+	// Static after New.
+	config Config
+	rings  *ring.Budget
+	life   context.Context // ends with Run; parent of the goroutines it owns
+	end    context.CancelFunc
+	tasks  sync.WaitGroup // feeds and fills; Run waits for it
+
+	mu     sync.RWMutex
+	views  map[streams.Group]*View     // guarded by mu
+	feeds  map[streams.Partition]*feed // guarded by mu
+	closed bool                        // guarded by mu; no task starts any more
+}
+
+// New returns a hub that follows nothing.
+func New(config Config) *Hub {
+	h := &Hub{
+		config: config.withDefaults(),
+		views:  map[streams.Group]*View{},
+		feeds:  map[streams.Partition]*feed{},
+	}
+	h.rings = ring.NewBudget(h.config.RingBytes)
+	h.life, h.end = context.WithCancel(context.Background())
+	config.Metrics.bytes = h.rings.Bytes
+	return h
+}
+
+// Run closes unused views and compares all with their owners after each
+// reconnect to NATS, until ctx ends. It returns when nothing it owns runs.
+func (h *Hub) Run(ctx context.Context) error {
+	status := h.config.Conn.StatusChanged(nats.CONNECTED)
+	defer h.config.Conn.RemoveStatusListener(status)
+	tick := time.NewTicker(max(h.config.Linger/4, 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			h.closeUnused()
+		case _, ok := <-status:
+			if !ok {
+				status = nil // the connection was closed for good
+				continue
+			}
+			h.Resync()
+		case <-ctx.Done():
+			h.shutDown()
+			return nil
+		}
+	}
+}
+
+func (h *Hub) shutDown() {
+	h.mu.Lock()
+	h.closed = true
+	views := h.views
+	h.views = map[streams.Group]*View{}
+	h.mu.Unlock()
+	h.end()
+	h.tasks.Wait()
+	for _, v := range views {
+		v.close()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.feeds {
+		f.close()
+	}
+}
+
+// spawn runs task in a goroutine Run waits for, unless the hub is closed.
+func (h *Hub) spawn(task func()) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.closed {
+		return false
+	}
+	h.tasks.Go(task)
+	return true
+}
+
+// Open returns the view of a group for use until [View.Release]. Errors are
+// [*streams.Rejection]: not_found where there is no such group, unavailable.
+func (h *Hub) Open(ctx context.Context, g streams.Group) (*View, error) {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, owner.Unavailable()
+	}
+	v := h.views[g]
+	opener := v == nil
+	if opener {
+		v = newView(h, g)
+		h.views[g] = v
+	}
+	v.uses++
+	h.mu.Unlock()
+	if opener {
+		v.open(ctx)
+	}
+	select {
+	case <-v.ready:
+	case <-ctx.Done():
+		v.Release()
+		return nil, owner.Unavailable()
+	}
+	if v.err != nil {
+		v.Release()
+		return nil, streams.AsRejection(v.err)
+	}
+	return v, nil
+}
+
+// view returns a group's view, nil where it is not followed.
+func (h *Hub) view(g streams.Group) *View {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.views[g]
+}
+
+// Written tells that a command was answered with version v of a channel.
+func (h *Hub) Written(g streams.Group, c streams.Channel, version streams.Version) {
+	if v := h.view(g); v != nil {
+		v.written(c, version)
+	}
+}
+
+// forget takes a view out of the table if it is still in it.
+func (h *Hub) forget(v *View) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.views[v.group] != v {
+		return false
+	}
+	delete(h.views, v.group)
+	return true
+}
+
+func (h *Hub) closeUnused() {
+	now := time.Now()
+	var unused []*View
+	h.mu.Lock()
+	for g, v := range h.views {
+		if v.uses == 0 && now.Sub(v.idle) >= h.config.Linger {
+			delete(h.views, g)
+			unused = append(unused, v)
+		}
+	}
+	h.mu.Unlock()
+	for _, v := range unused {
+		v.close()
+	}
+}
+
+// Resync makes every view compare where its channels stand with what the
+// owner says, and fill what it missed. It does not wait for that.
+func (h *Hub) Resync() {
+	h.mu.RLock()
+	views := make([]*View, 0, len(h.views))
+	for _, v := range h.views {
+		views = append(views, v)
+	}
+	h.mu.RUnlock()
+	h.spawn(func() {
+		var tasks errgroup.Group
+		tasks.SetLimit(8) // owners answer many edges after an outage
+		for _, v := range views {
+			tasks.Go(func() error {
+				v.resync(h.life)
+				return nil
+			})
+		}
+		_ = tasks.Wait()
+	})
+}
+
+// follow returns the feed of a partition, started on first use.
+func (h *Hub) follow(p streams.Partition) (*feed, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.feeds[p]; f != nil {
+		return f, nil
+	}
+	if h.closed {
+		return nil, errors.New("the hub is closed")
+	}
+	f, err := newFeed(h, p)
+	if err != nil {
+		return nil, fmt.Errorf("follow partition %d: %w", p, err)
+	}
+	h.feeds[p] = f
+	h.tasks.Go(func() { f.run(h.life) })
+	return f, nil
+}

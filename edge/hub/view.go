@@ -1,0 +1,259 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/throng/throng/edge/backfill"
+	"github.com/throng/throng/edge/ring"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// maxPending is how many live events are kept while a view opens. What comes
+// beyond is dropped and read from the log like everything that is missed.
+const maxPending = 4096
+
+// View is one group as this process follows it.
+type View struct {
+	// Static after newView.
+	hub       *Hub
+	group     streams.Group
+	partition streams.Partition
+	ready     chan struct{} // closed by open
+
+	// Written by open before it closes ready, static after.
+	err  error
+	log  string // name of this history of the partition
+	feed *nats.Subscription
+
+	uses int       // guarded by hub.mu
+	idle time.Time // since when uses is 0; guarded by hub.mu
+
+	mu       sync.Mutex
+	opened   bool                         // guarded by mu
+	closed   bool                         // guarded by mu
+	pending  []*streams.Event             // guarded by mu; at most maxPending, nil once opened
+	channels map[streams.Channel]*channel // guarded by mu
+	members  map[streams.User]*member     // guarded by mu
+}
+
+func newView(h *Hub, g streams.Group) *View {
+	return &View{
+		hub: h, group: g, partition: h.config.Owner.Partition(g),
+		ready:    make(chan struct{}),
+		channels: map[streams.Channel]*channel{},
+		members:  map[streams.User]*member{},
+	}
+}
+
+// Release ends a use that began with [Hub.Open].
+func (v *View) Release() {
+	v.hub.mu.Lock()
+	defer v.hub.mu.Unlock()
+	if v.uses--; v.uses == 0 {
+		v.idle = time.Now()
+	}
+}
+
+// Log names this history of the group's partition.
+func (v *View) Log() string { return v.log }
+
+// open subscribes, takes a snapshot and applies what came since. It is
+// detached from ctx, because others wait for it as well.
+func (v *View) open(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx) // owner.Ask has its own deadline
+	v.err = v.begin(ctx)
+	if v.err != nil {
+		v.hub.forget(v)
+		v.close()
+	}
+	close(v.ready)
+}
+
+func (v *View) begin(ctx context.Context) error {
+	f, err := v.hub.follow(v.partition)
+	if err != nil {
+		return err
+	}
+	v.feed, err = v.hub.config.Conn.ChanSubscribe(streams.LiveFilter(v.partition, v.group), f.inbox)
+	if err != nil {
+		return fmt.Errorf("subscribe to group %s: %w", v.group, err)
+	}
+	snapshot, err := v.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	v.log = snapshot.GetLog()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, info := range snapshot.GetChannels() {
+		v.place(info, streams.Epoch(snapshot.GetEpoch()))
+	}
+	v.opened = true
+	for _, e := range v.pending {
+		v.take(e)
+	}
+	v.pending = nil
+	v.hub.config.Metrics.views.Inc()
+	return nil
+}
+
+func (v *View) snapshot(ctx context.Context) (*streampb.Snapshot, error) {
+	result, err := v.hub.config.Owner.Ask(ctx, v.partition, &streampb.Command{
+		Group: string(v.group), User: "@server", Server: true,
+		Body: &streampb.Command_Snapshot{Snapshot: &streampb.ReadSnapshot{}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result.GetSnapshot(), nil
+}
+
+// place sets a channel to where the owner says it stands; v.mu is held.
+func (v *View) place(info *streampb.ChannelInfo, epoch streams.Epoch) *channel {
+	c := v.channel(streams.Channel(info.GetChannel()))
+	c.known = true
+	c.place = streams.Place{V: streams.Version(info.GetV()), Epoch: epoch}
+	c.n, c.seq = streams.Number(info.GetN()), streams.Seq(info.GetSeq())
+	c.head.Store(info.GetV())
+	return c
+}
+
+// channel returns a channel's state, made on first sight; v.mu is held.
+func (v *View) channel(name streams.Channel) *channel {
+	c := v.channels[name]
+	if c == nil {
+		c = &channel{view: v, name: name, ring: v.hub.rings.New(v.hub.config.RingEvents)}
+		v.channels[name] = c
+	}
+	return c
+}
+
+// live takes an event from the feed.
+func (v *View) live(e *streams.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case v.closed:
+	case v.opened:
+		v.take(e)
+	case len(v.pending) < maxPending:
+		v.pending = append(v.pending, e)
+	}
+}
+
+// take judges a live event; v.mu is held.
+func (v *View) take(e *streams.Event) {
+	c := v.channel(e.Channel)
+	switch streams.Judge(c.place, e) {
+	case streams.Belongs:
+		c.apply(ring.Entry{Event: e})
+		c.release()
+	case streams.Ahead:
+		c.hold(e)
+		c.want(e.V, byEvent)
+	case streams.Stale:
+		v.hub.config.Metrics.stale.Inc()
+	}
+}
+
+// fence ends all terms before epoch.
+func (v *View) fence(epoch streams.Epoch) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, c := range v.channels {
+		c.place.Epoch = max(c.place.Epoch, epoch)
+	}
+}
+
+// behind reports whether a channel has not come to a version yet.
+func (v *View) behind(name streams.Channel, version streams.Version) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.opened || v.closed {
+		return false
+	}
+	c := v.channels[name]
+	return c != nil && c.place.V < version
+}
+
+// want makes a channel read up to a version that is known to exist.
+func (v *View) want(name streams.Channel, version streams.Version, by uncovered) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if c := v.channels[name]; c != nil && v.opened && !v.closed {
+		c.want(version, by)
+	}
+}
+
+// written notes the version a command was answered with.
+func (v *View) written(name streams.Channel, version streams.Version) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c := v.channel(name)
+	c.written = max(c.written, version)
+}
+
+// resync compares all channels with what the owner says.
+func (v *View) resync(ctx context.Context) {
+	select {
+	case <-v.ready:
+	case <-ctx.Done():
+		return
+	}
+	if v.err != nil {
+		return
+	}
+	snapshot, err := v.snapshot(ctx)
+	if err != nil {
+		// The next event, beacon or reconnect tells what is missing.
+		v.hub.config.Logger.Warn("compare with the owner", "group", v.group, "err", err)
+		return
+	}
+	if snapshot.GetLog() != v.log {
+		v.hub.config.Logger.Warn("the log is another one", "group", v.group)
+		if v.hub.forget(v) {
+			v.close()
+		}
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return
+	}
+	for _, info := range snapshot.GetChannels() {
+		name, head := streams.Channel(info.GetChannel()), streams.Version(info.GetV())
+		if c := v.channels[name]; c == nil {
+			v.place(info, streams.Epoch(snapshot.GetEpoch()))
+		} else if c.known = true; c.place.V < head {
+			c.want(head, byResync)
+		}
+	}
+}
+
+// close stops following. Subscriptions that are left are told that the feed
+// is lost.
+func (v *View) close() {
+	if v.feed != nil {
+		_ = v.feed.Unsubscribe() // fails only where the connection is gone
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.opened && !v.closed {
+		v.hub.config.Metrics.views.Dec()
+	}
+	v.closed = true
+	for _, c := range v.channels {
+		c.close()
+	}
+}
+
+func (v *View) target(name streams.Channel) backfill.Target {
+	return backfill.Target{Partition: v.partition, Group: v.group, Channel: name}
+}
