@@ -81,6 +81,8 @@ type Term struct {
 	replies chan reply // never closed; holds MaxInFlight, so the NATS callback never waits
 	sub     *nats.Subscription
 	inbox   string
+	// The values of headers that are the same for every append of the term.
+	epochValue, fenceValue []string
 
 	// Owned by the caller's goroutine.
 	next    streams.Seq // sequence of the next record handed in
@@ -132,6 +134,9 @@ func (w *Writer) Fence(ctx context.Context, body []byte) (*Term, error) {
 		replies: make(chan reply, MaxInFlight),
 		inbox:   nats.NewInbox(),
 		next:    streams.Seq(ack.Seq) + 1,
+
+		epochValue: []string{strconv.FormatUint(ack.Seq, 10)},
+		fenceValue: []string{w.config.Fence},
 	}
 	t.sub, err = w.config.Conn.Subscribe(t.inbox+".*", t.onReply)
 	if err != nil {
@@ -184,8 +189,8 @@ func (t *Term) fenceHeader(first streams.Seq) nats.Header {
 	// The first keeps holes out: it refuses all that follow a refused one.
 	// The second is what a newer fence breaks, on replicated streams too.
 	header[headerExpectSeq] = []string{strconv.FormatUint(uint64(first-1), 10)}
-	header[headerExpectSubjSeq] = []string{strconv.FormatUint(uint64(t.epoch), 10)}
-	header[headerExpectSubject] = []string{t.config.Fence}
+	header[headerExpectSubjSeq] = t.epochValue
+	header[headerExpectSubject] = t.fenceValue
 	return header
 }
 
