@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -67,4 +69,14 @@ func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.rows, m.batches, m.seconds, m.lag, m.dropped, m.refused, m.orphans, m.lost, m.purged, m.behind, m.outages, m.away,
 	}
+}
+
+// stored counts a batch.
+func (m *metrics) stored(batch half, elapsed time.Duration) {
+	m.seconds.Observe(elapsed.Seconds())
+	m.batches.Inc()
+	m.rows.WithLabelValues("events").Add(float64(len(batch.batch.Records)))
+	m.rows.WithLabelValues("messages").Add(float64(batch.written.Messages))
+	m.rows.WithLabelValues("events_refused").Add(float64(len(batch.batch.Refusals)))
+	m.orphans.Add(float64(batch.written.Orphans))
 }

@@ -143,11 +143,12 @@ func (p *Projector) follow(ctx context.Context) (worked bool, err error) {
 		p.away.end()
 		works.Store(true)
 	}
-	w := &writer{
-		sink: p.sink, progress: p.progress, metrics: p.metrics, done: healthy,
-		maxRows: p.config.MaxRows, maxBytes: p.config.MaxBytes, linger: p.config.Linger,
-	}
-	group.Go(func() error { return w.run(ctx, chunks) })
+	batches, halves := make(chan gathered), make(chan half) // unbuffered, so each stage holds one; never closed
+	g := &gatherer{maxRows: p.config.MaxRows, maxBytes: p.config.MaxBytes, linger: p.config.Linger}
+	w := &writer{sink: p.sink, progress: p.progress, metrics: p.metrics, stored: healthy}
+	group.Go(func() error { return g.run(ctx, chunks, batches) })
+	group.Go(func() error { return w.writeState(ctx, batches, halves) })
+	group.Go(func() error { return w.writeEvents(ctx, halves) })
 	// A quiet system writes nothing: say after a while that it works all the same.
 	group.Go(func() error {
 		if pause(ctx, steadyAfter) == nil && p.db.Ping(ctx) == nil {

@@ -5,97 +5,78 @@ import (
 	"time"
 
 	"github.com/throng/throng/projections/history"
-	"github.com/throng/throng/streams"
 )
 
-// writeWithin bounds one batch, three inserts and a read: ClickHouse may hang
-// rather than fail.
+// writeWithin bounds the writing of one batch: ClickHouse may hang rather than
+// fail.
 const writeWithin = 60 * time.Second
 
-// writer gathers the readers' chunks and writes them. It is owned by its
-// goroutine; a new one is made after every failure, and what the old one held
-// is read again.
+// writer writes batches in two steps, each a goroutine, so that the state of
+// one batch is stored while the events of the one before are. Order is kept
+// where it matters: a batch's events come after its own state and after the
+// events of all batches before.
 type writer struct {
 	sink     *history.Sink
 	progress []*progress // by partition
 	metrics  *metrics
-	done     func() // called after each batch that is stored
-
-	maxRows, maxBytes int
-	linger            time.Duration
-
-	batch   history.Batch
-	bytes   int
-	through map[streams.Partition]streams.Seq
+	stored   func() // called after each batch that is stored
 }
 
-// run writes until ctx is done or a write fails, which it returns.
-func (w *writer) run(ctx context.Context, chunks <-chan chunk) error {
-	linger := time.NewTimer(w.linger)
-	linger.Stop()
-	defer linger.Stop()
-	w.reset()
+// half is a batch whose state is stored and whose events are not.
+type half struct {
+	gathered
+	begun   time.Time
+	written history.Written
+}
+
+// writeState stores what batches make of the current state and passes them on,
+// until ctx is done or ClickHouse fails, which it returns.
+func (w *writer) writeState(ctx context.Context, batches <-chan gathered, halves chan<- half) error {
 	for {
+		var next half
 		select {
-		case c := <-chunks:
-			if w.rows() == 0 {
-				linger.Reset(w.linger)
-			}
-			w.add(c)
-			switch {
-			case w.rows() == 0: // fences and canaries alone need no insert
-				linger.Stop()
-				w.advance()
-				continue
-			case w.rows() < w.maxRows && w.bytes < w.maxBytes:
-				continue
-			}
-		case <-linger.C:
+		case next.gathered = <-batches:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		linger.Stop()
-		if err := w.flush(ctx); err != nil {
+		next.begun = time.Now()
+		writing, cancel := context.WithTimeout(ctx, writeWithin)
+		written, err := w.sink.WriteState(writing, next.batch)
+		cancel()
+		if err != nil {
 			return err
+		}
+		next.written = written
+		select {
+		case halves <- next:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 }
 
-func (w *writer) rows() int { return len(w.batch.Records) + len(w.batch.Refusals) }
-
-func (w *writer) add(c chunk) {
-	w.batch.Records = append(w.batch.Records, c.records...)
-	w.batch.Refusals = append(w.batch.Refusals, c.refusals...)
-	w.bytes += c.bytes
-	w.through[c.partition] = c.through
-}
-
-func (w *writer) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, writeWithin)
-	defer cancel()
-	start := time.Now()
-	written, err := w.sink.Write(ctx, w.batch)
-	if err != nil {
-		return err
+// writeEvents stores the events, which is what moves the position, until ctx
+// is done or ClickHouse fails, which it returns.
+func (w *writer) writeEvents(ctx context.Context, halves <-chan half) error {
+	for {
+		var next half
+		select {
+		case next = <-halves:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		writing, cancel := context.WithTimeout(ctx, writeWithin)
+		err := w.sink.WriteEvents(writing, next.batch)
+		cancel()
+		if err != nil {
+			return err
+		}
+		for partition, seq := range next.through {
+			w.progress[partition].storedSeq.Store(uint64(seq))
+		}
+		if next.rows() > 0 { // fences and canaries alone are no batch
+			w.metrics.stored(next, time.Since(next.begun))
+			w.stored()
+		}
 	}
-	w.metrics.seconds.Observe(time.Since(start).Seconds())
-	w.metrics.batches.Inc()
-	w.metrics.rows.WithLabelValues("events").Add(float64(written.Events))
-	w.metrics.rows.WithLabelValues("messages").Add(float64(written.Messages))
-	w.metrics.rows.WithLabelValues("events_refused").Add(float64(written.Refusals))
-	w.metrics.orphans.Add(float64(written.Orphans))
-	w.advance()
-	w.done()
-	return nil
-}
-
-func (w *writer) advance() {
-	for partition, seq := range w.through {
-		w.progress[partition].storedSeq.Store(uint64(seq))
-	}
-	w.reset()
-}
-
-func (w *writer) reset() {
-	w.batch, w.bytes, w.through = history.Batch{}, 0, map[streams.Partition]streams.Seq{}
 }

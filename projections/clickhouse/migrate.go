@@ -85,34 +85,10 @@ func (db *DB) tableExists(ctx context.Context, table string) (bool, error) {
 	err := db.Query(ctx, "SELECT count() FROM system.tables WHERE database = {database:String} AND name = {table:String}",
 		Params{"database": db.Database(), "table": table},
 		func(scan func(...any) error) error { return scan(&found) })
-	if missingDatabase(err) {
+	if errors.Is(err, ErrNoDatabase) {
 		return false, nil
 	}
 	return found > 0, err
-}
-
-// create makes the database if ClickHouse says it is not there. Asked from
-// inside first: a user may have a database and no right to make one.
-func (db *DB) create(ctx context.Context) error {
-	err := db.Ping(ctx)
-	if err == nil {
-		// An old server lets in a client whose database is missing.
-		err = db.Query(ctx, "SELECT 1", nil, func(func(...any) error) error { return nil })
-	}
-	if !missingDatabase(err) {
-		return err
-	}
-	options := *db.options
-	options.Auth.Database = maintenanceDatabase
-	conn, err := driver.Open(&options)
-	if err != nil {
-		return fmt.Errorf("create database %s: %w", db.Database(), err)
-	}
-	defer func() { _ = conn.Close() }()
-	if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoteName(db.Database())); err != nil {
-		return fmt.Errorf("create database %s: %w", db.Database(), err)
-	}
-	return nil
 }
 
 func (db *DB) withProvider(use func(*goose.Provider) error) (err error) {

@@ -10,8 +10,7 @@ import (
 // {keys:Array(Tuple(String, UInt64))}».
 type Tuples struct{ text strings.Builder }
 
-// literalEscaper makes a string safe between single quotes. The driver escapes
-// the whole parameter once more for the protocol.
+// literalEscaper makes a string safe between single quotes.
 var literalEscaper = strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\x00", `\0`, "\t", `\t`, "\n", `\n`, "\r", `\r`)
 
 // Add appends a tuple of strings and uint64s; anything else is a bug and
@@ -39,5 +38,6 @@ func (t *Tuples) Add(values ...any) {
 	t.text.WriteByte(')')
 }
 
-// Param is the parameter's value.
-func (t *Tuples) Param() string { return "[" + t.text.String() + "]" }
+// String is the parameter's text. The value of the parameter is the Tuples
+// itself, not this string: a string the driver would escape once more.
+func (t *Tuples) String() string { return "[" + t.text.String() + "]" }

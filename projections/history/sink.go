@@ -36,9 +36,9 @@ type Batch struct {
 	Refusals []Refusal
 }
 
-// Written counts the rows of one [Sink.Write].
+// Written tells what [Sink.WriteState] did.
 type Written struct {
-	Events, Messages, Refusals int
+	Messages int // rows
 	// Orphans are edits and recalls of messages that are not there: their
 	// event was refused, or purged before it was read.
 	Orphans int
@@ -101,7 +101,7 @@ func (s *Sink) Places(ctx context.Context, channels []Place) (map[Place]streams.
 		for _, c := range chunk {
 			keys.Add(string(c.Group), string(c.Channel))
 		}
-		err := s.db.Query(ctx, query, clickhouse.Params{"keys": keys.Param()}, func(scan func(...any) error) error {
+		err := s.db.Query(ctx, query, clickhouse.Params{"keys": &keys}, func(scan func(...any) error) error {
 			var group, channel string
 			var v, epoch uint64
 			if err := scan(&group, &channel, &v, &epoch); err != nil {
@@ -132,42 +132,61 @@ func (s *Sink) Refused(ctx context.Context, p streams.Partition, seq streams.Seq
 // Write stores a batch. After an error some of it may be stored, and writing
 // it again, alone or as part of another batch, is harmless.
 func (s *Sink) Write(ctx context.Context, batch Batch) (Written, error) {
+	if s.eventsFirst {
+		if err := s.WriteEvents(ctx, batch); err != nil {
+			return Written{}, err
+		}
+		return s.WriteState(ctx, batch)
+	}
+	written, err := s.WriteState(ctx, batch)
+	if err != nil {
+		return Written{}, err
+	}
+	return written, s.WriteEvents(ctx, batch)
+}
+
+// WriteState is the first half of [Sink.Write]: the messages as they are after
+// the batch, and what could not be read. It may run while the events of the
+// batch before are written.
+func (s *Sink) WriteState(ctx context.Context, batch Batch) (Written, error) {
 	messages, orphans, err := s.fold(ctx, batch.Records)
 	if err != nil {
 		return Written{}, err
+	}
+	if len(messages) > 0 {
+		if err := s.insert(ctx, "messages", messageColumns(messages)); err != nil {
+			return Written{}, err
+		}
+	}
+	if len(batch.Refusals) > 0 {
+		if err := s.insert(ctx, "events_refused", refusalColumns(batch.Refusals)); err != nil {
+			return Written{}, err
+		}
+	}
+	return Written{Messages: len(messages), Orphans: orphans}, nil
+}
+
+// WriteEvents is the second half, and what [Sink.Heads] tells of: it must
+// follow the first half of the same batch and the second of the one before.
+func (s *Sink) WriteEvents(ctx context.Context, batch Batch) error {
+	if len(batch.Records) == 0 {
+		return nil
 	}
 	rows := newEventRows(len(batch.Records))
 	for _, record := range batch.Records {
 		rows.add(record)
 	}
-	steps := []step{
-		{"messages", len(messages), func() []clickhouse.Column { return messageColumns(messages) }},
-		{"events_refused", len(batch.Refusals), func() []clickhouse.Column { return refusalColumns(batch.Refusals) }},
-		{"events", len(batch.Records), rows.columns},
-	}
-	if s.eventsFirst {
-		slices.Reverse(steps)
-	}
-	for _, step := range steps {
-		if step.rows == 0 {
-			continue
-		}
-		if err := s.db.Insert(ctx, step.table, step.columns()); err != nil {
-			return Written{}, err
-		}
-		if s.afterInsert != nil {
-			if err := s.afterInsert(step.table); err != nil {
-				return Written{}, err
-			}
-		}
-	}
-	return Written{Events: len(batch.Records), Messages: len(messages), Refusals: len(batch.Refusals), Orphans: orphans}, nil
+	return s.insert(ctx, "events", rows.columns())
 }
 
-type step struct {
-	table   string
-	rows    int
-	columns func() []clickhouse.Column
+func (s *Sink) insert(ctx context.Context, table string, columns []clickhouse.Column) error {
+	if err := s.db.Insert(ctx, table, columns); err != nil {
+		return err
+	}
+	if s.afterInsert != nil {
+		return s.afterInsert(table)
+	}
+	return nil
 }
 
 // fold returns the rows of messages that the records change, as they are
@@ -232,7 +251,7 @@ func (s *Sink) targets(ctx context.Context, records []Record) (map[messageKey]*m
 		for _, k := range chunk {
 			keys.Add(string(k.group), string(k.channel), k.n)
 		}
-		err := s.db.Query(ctx, query, clickhouse.Params{"keys": keys.Param()}, func(scan func(...any) error) error {
+		err := s.db.Query(ctx, query, clickhouse.Params{"keys": &keys}, func(scan func(...any) error) error {
 			m, err := scanMessage(scan)
 			if err == nil {
 				stored[m.key] = m
