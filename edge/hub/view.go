@@ -27,14 +27,14 @@ type View struct {
 	ready     chan struct{} // closed by open
 
 	// Written by open before it closes ready, static after.
-	err  error
-	log  string // name of this history of the partition
-	feed *nats.Subscription
+	err error
+	log string // name of this history of the partition
 
 	uses int       // guarded by hub.mu
 	idle time.Time // since when uses is 0; guarded by hub.mu
 
 	mu       sync.Mutex
+	sub      *nats.Subscription           // guarded by mu; nil until it stands
 	opened   bool                         // guarded by mu
 	closed   bool                         // guarded by mu
 	pending  []*streams.Event             // guarded by mu; at most maxPending, nil once opened
@@ -80,10 +80,13 @@ func (v *View) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.feed, err = v.hub.config.Conn.ChanSubscribe(streams.LiveFilter(v.partition, v.group), f.inbox)
+	sub, err := v.hub.config.Conn.ChanSubscribe(streams.LiveFilter(v.partition, v.group), f.inbox)
 	if err != nil {
 		return fmt.Errorf("subscribe to group %s: %w", v.group, err)
 	}
+	v.mu.Lock()
+	v.sub = sub
+	v.mu.Unlock()
 	snapshot, err := v.snapshot(ctx)
 	if err != nil {
 		return err
@@ -240,11 +243,11 @@ func (v *View) resync(ctx context.Context) {
 // close stops following. Subscriptions that are left are told that the feed
 // is lost.
 func (v *View) close() {
-	if v.feed != nil {
-		_ = v.feed.Unsubscribe() // fails only where the connection is gone
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.sub != nil {
+		_ = v.sub.Unsubscribe() // fails only where the connection is gone
+	}
 	if v.opened && !v.closed {
 		v.hub.config.Metrics.views.Dec()
 	}

@@ -1,0 +1,270 @@
+package command
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throng/throng/edge/backfill"
+	"github.com/throng/throng/edge/hub"
+	"github.com/throng/throng/edge/owner"
+	"github.com/throng/throng/edge/wire"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// serverUser is who a back end is when it speaks for nobody.
+const serverUser streams.User = "@server"
+
+const (
+	pullDefault    = 100 // events
+	historyDefault = 50  // messages
+	membersDefault = 100
+	membersMost    = 1000
+)
+
+// Config of a [Runner]. All fields are required.
+type Config struct {
+	Hub     *hub.Hub
+	Owner   *owner.Client
+	Logger  *slog.Logger
+	Metrics *Metrics
+}
+
+// Runner does commands. It may be used from any goroutine.
+type Runner struct{ config Config }
+
+// New returns a runner.
+func New(config Config) *Runner { return &Runner{config: config} }
+
+// Caller is who asks, from the token.
+type Caller struct {
+	User   streams.User
+	Server bool
+}
+
+func (c Caller) reader() hub.Reader { return hub.Reader(c) }
+
+// Task is a command that is ready to be done.
+type Task struct {
+	wire.Command
+	Caller Caller    // who it is done for
+	Taken  time.Time // when it came; its deadline counts from here
+}
+
+// Writes reports whether the command changes something.
+func (t *Task) Writes() bool { return t.Write != nil }
+
+// Reader is who reads, for the hub.
+func (t *Task) Reader() hub.Reader { return t.Caller.reader() }
+
+// Size is what a write adds to a request, in bytes.
+func (t *Task) Size() int { return proto.Size(t.Write) + 8 }
+
+// Prepare makes a task of what caller asked at a time. Errors are
+// [*streams.Rejection].
+func (r *Runner) Prepare(caller Caller, c wire.Command, now time.Time) (*Task, error) {
+	if !caller.Server && (c.As != "" || c.TS != 0) {
+		return nil, streams.Reject(streams.Forbidden, "as and ts take a server token")
+	}
+	if c.TS > now.Add(streams.MaxClockAhead).UnixMilli() {
+		return nil, streams.Reject(streams.BadRequest, "ts lies in the future")
+	}
+	t := &Task{Command: c, Caller: caller, Taken: now}
+	if caller.Server {
+		t.Caller.User = serverUser
+		if c.As != "" {
+			t.Caller.User = c.As
+		}
+	}
+	if c.Write == nil {
+		return t, nil
+	}
+	if len(c.Write.ClientId) == 0 {
+		var entropy [10]byte
+		_, _ = rand.Read(entropy[:]) // never fails
+		c.Write.ClientId = streams.MakeClientID(now.UnixMilli(), entropy).Bytes()
+	}
+	t.name(hex.EncodeToString(c.Write.ClientId))
+	t.Write.User, t.Write.Server, t.Write.Group = string(t.Caller.User), caller.Server, string(t.Group)
+	if !caller.Server {
+		// Reasons of joins and leaves are for imports.
+		switch body := t.Write.Body.(type) {
+		case *streampb.Command_Join:
+			body.Join.Reason = ""
+		case *streampb.Command_Leave:
+			body.Leave.Reason = ""
+		}
+	}
+	return t, nil
+}
+
+// name makes up the name of what is made where the client gave none. It comes
+// from the client_id, so that the same command again makes the same.
+func (t *Task) name(id string) {
+	switch body := t.Write.Body.(type) {
+	case *streampb.Command_CreateGroup:
+		if t.Group == "" {
+			t.Group = streams.Group("g" + id)
+		}
+	case *streampb.Command_CreateChannel:
+		if t.Channel == "" {
+			t.Channel = streams.Channel("c" + id)
+			body.CreateChannel.Channel = string(t.Channel)
+		}
+	}
+}
+
+// Answer is what became of a task: the bare ok object, or an error.
+type Answer struct {
+	OK  []byte
+	Err error // a [*streams.Rejection]
+}
+
+// Write has tasks of one group decided, in this order, as one request. They
+// are writes, at most [streams.MaxBatchCommands] of at most
+// [owner.MaxBatchBytes].
+func (r *Runner) Write(ctx context.Context, tasks []*Task) []Answer {
+	ctx, cancel := context.WithDeadline(ctx, tasks[0].Taken.Add(owner.Deadline))
+	defer cancel()
+	commands := make([]*streampb.Command, len(tasks))
+	for i, t := range tasks {
+		commands[i] = t.Write
+	}
+	group := tasks[0].Group
+	results := r.config.Owner.Do(ctx, r.config.Owner.Partition(group), commands)
+	answers := make([]Answer, len(tasks))
+	for i, t := range tasks {
+		answers[i] = r.written(t, results[i])
+		r.config.Metrics.Answered(t.Name, t.Taken, answers[i].Err)
+	}
+	return answers
+}
+
+func (r *Runner) written(t *Task, result *streampb.Result) Answer {
+	if refused := owner.Rejection(result); refused != nil {
+		return Answer{Err: refused}
+	}
+	if result.Channel == "" {
+		result.Channel = string(t.Channel)
+	}
+	r.config.Hub.Written(t.Group, t.channel(), streams.Version(result.GetV()))
+	return Answer{OK: wire.AppendWritten(nil, t.Name, t.Group, result)}
+}
+
+// channel is where the event of a write stands.
+func (t *Task) channel() streams.Channel {
+	switch t.Name {
+	case wire.CreateGroup, wire.UpdateGroup, wire.CreateChannel:
+		return streams.GroupChannel
+	case wire.Join, wire.Leave:
+		return streams.MembersChannel
+	}
+	return t.Channel
+}
+
+// Read answers a reading command that stands alone.
+func (r *Runner) Read(ctx context.Context, t *Task) Answer {
+	ctx, cancel := context.WithDeadline(ctx, t.Taken.Add(2*owner.Deadline))
+	defer cancel()
+	ok, err := r.read(ctx, t)
+	if err != nil && streams.AsRejection(err).Code == streams.Internal {
+		if ctx.Err() != nil {
+			err = owner.Unavailable()
+		} else {
+			r.config.Logger.Warn("read", "command", t.Name, "group", t.Group, "channel", t.Channel, "err", err)
+		}
+	}
+	if err != nil {
+		err = streams.AsRejection(err)
+	}
+	r.config.Metrics.Answered(t.Name, t.Taken, err)
+	return Answer{OK: ok, Err: err}
+}
+
+func (r *Runner) read(ctx context.Context, t *Task) ([]byte, error) {
+	switch t.Name {
+	case wire.Ping:
+		return wire.Empty(), nil
+	case wire.Group:
+		return r.group(ctx, t)
+	case wire.Members:
+		return r.members(ctx, t)
+	case wire.Pull, wire.History:
+		view, err := r.config.Hub.Open(ctx, t.Group)
+		if err != nil {
+			return nil, err
+		}
+		defer view.Release()
+		if t.Name == wire.Pull {
+			return pull(ctx, view, t)
+		}
+		return history(ctx, view, t)
+	}
+	return nil, streams.Reject(streams.BadRequest, "%s takes a WebSocket", t.Name)
+}
+
+func pull(ctx context.Context, view *hub.View, t *Task) ([]byte, error) {
+	after := streams.Version(t.Command.Read.After.Value)
+	upto := streams.Version(t.Command.Read.Upto.Or(streams.MaxInteger))
+	limit := int(min(t.Command.Read.Limit.Or(pullDefault), hub.AnswerEvents))
+	entries, more, err := view.Pull(ctx, t.Reader(), t.Channel, after, upto, limit)
+	if err != nil {
+		return nil, err
+	}
+	events := make([][]byte, len(entries))
+	for i, e := range entries {
+		events[i] = e.JSON
+	}
+	return wire.AppendPulled(nil, events, after+streams.Version(len(entries)), more), nil
+}
+
+func history(ctx context.Context, view *hub.View, t *Task) ([]byte, error) {
+	q := backfill.Query{
+		Before: t.Command.Read.Before, After: t.Command.Read.After,
+		Limit: int(min(t.Command.Read.Limit.Or(historyDefault), hub.AnswerEvents)),
+	}
+	messages, more, err := view.History(ctx, t.Reader(), t.Channel, q)
+	if err != nil {
+		return nil, err
+	}
+	bytes := 0
+	lines := make([][]byte, 0, len(messages))
+	for i, m := range messages {
+		line := wire.AppendMessage(nil, m)
+		if bytes += len(line); i > 0 && bytes > hub.AnswerBytes {
+			more = true
+			break
+		}
+		lines = append(lines, line)
+	}
+	return wire.AppendHistory(nil, lines, more), nil
+}
+
+func (r *Runner) ask(ctx context.Context, t *Task, command *streampb.Command) (*streampb.Result, error) {
+	command.Group, command.User, command.Server = string(t.Group), string(t.Caller.User), t.Caller.Server
+	return r.config.Owner.Ask(ctx, r.config.Owner.Partition(t.Group), command)
+}
+
+func (r *Runner) group(ctx context.Context, t *Task) ([]byte, error) {
+	result, err := r.ask(ctx, t, &streampb.Command{Body: &streampb.Command_GroupInfo{GroupInfo: &streampb.ReadGroup{}}})
+	if err != nil {
+		return nil, err
+	}
+	return wire.AppendGroup(nil, t.Group, result.GetGroupInfo()), nil
+}
+
+func (r *Runner) members(ctx context.Context, t *Task) ([]byte, error) {
+	result, err := r.ask(ctx, t, &streampb.Command{Body: &streampb.Command_Members{Members: &streampb.ReadMembers{
+		After: string(t.Command.Read.Behind), Role: t.Command.Read.Role,
+		Limit: uint32(min(t.Command.Read.Limit.Or(membersDefault), membersMost)),
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	return wire.AppendMembers(nil, result.GetMembers()), nil
+}

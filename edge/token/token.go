@@ -1,0 +1,135 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/throng/throng/streams"
+)
+
+// MaxSize is the longest token that is looked at, in bytes.
+const MaxSize = 8 << 10
+
+var (
+	// ErrInvalid: the token proves nothing.
+	ErrInvalid = errors.New("the token is not accepted")
+	// ErrExpired: the token was good and is not any more.
+	ErrExpired = errors.New("the token has expired")
+)
+
+// Identity is who the bearer of a token is.
+type Identity struct {
+	User    streams.User
+	Server  bool      // a back end, which may act for users
+	Expires time.Time // zero: never
+}
+
+// Config says which tokens are accepted.
+type Config struct {
+	// Secret verifies HS256; empty: no such token is accepted.
+	Secret []byte
+	// DevMode tells whether dev:<user> is a token. It is asked at most once a
+	// second; nil means never.
+	DevMode func(context.Context) (bool, error)
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Verifier verifies tokens. It may be used from any goroutine.
+type Verifier struct {
+	config Config
+	parser *jwt.Parser
+
+	mu    sync.Mutex
+	dev   bool      // guarded by mu
+	asked time.Time // when dev was read; guarded by mu
+}
+
+// New returns a verifier; it touches no network.
+func New(config Config) *Verifier {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	return &Verifier{config: config, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithExpirationRequired(),
+		jwt.WithStrictDecoding(),
+		jwt.WithTimeFunc(config.Now),
+	)}
+}
+
+// Dev reports whether development mode is on. What was last known stands while
+// it cannot be read.
+func (v *Verifier) Dev(ctx context.Context) bool {
+	if v.config.DevMode == nil {
+		return false
+	}
+	v.mu.Lock()
+	now := v.config.Now()
+	if !v.asked.IsZero() && now.Sub(v.asked) < time.Second {
+		defer v.mu.Unlock()
+		return v.dev
+	}
+	v.asked = now
+	was := v.dev
+	v.mu.Unlock()
+	on, err := v.config.DevMode(ctx)
+	if err != nil {
+		return was
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.dev = on
+	return on
+}
+
+type claims struct {
+	jwt.RegisteredClaims
+	Throng struct {
+		Server bool `json:"server"`
+	} `json:"throng"`
+}
+
+// Verify returns who a token names. The error is [ErrInvalid] or [ErrExpired].
+func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
+	if len(token) > MaxSize {
+		return Identity{}, ErrInvalid
+	}
+	if name, ok := strings.CutPrefix(token, "dev:"); ok {
+		if !v.Dev(ctx) {
+			return Identity{}, ErrInvalid
+		}
+		return identity(name, false, time.Time{})
+	}
+	var c claims
+	if _, err := v.parser.ParseWithClaims(token, &c, v.key); err != nil {
+		if errors.Is(err, jwt.ErrTokenExpired) {
+			return Identity{}, ErrExpired
+		}
+		return Identity{}, ErrInvalid
+	}
+	return identity(c.Subject, c.Throng.Server, c.ExpiresAt.Time)
+}
+
+// key returns what verifies a token whose algorithm was found to be allowed.
+// Here further kinds of keys are chosen by the token's key id.
+func (v *Verifier) key(t *jwt.Token) (any, error) {
+	_, critical := t.Header["crit"] // extensions we would have to understand
+	if _, hmac := t.Method.(*jwt.SigningMethodHMAC); !hmac || critical || len(v.config.Secret) == 0 {
+		return nil, ErrInvalid
+	}
+	return v.config.Secret, nil
+}
+
+func identity(name string, server bool, expires time.Time) (Identity, error) {
+	user, err := streams.ParseUser(name)
+	if err != nil || name[0] == '@' {
+		return Identity{}, ErrInvalid
+	}
+	return Identity{User: user, Server: server, Expires: expires}, nil
+}
