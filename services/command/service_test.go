@@ -24,7 +24,7 @@ import (
 const patience = 15 * time.Second
 
 // serve runs a service until the returned stop is called or the test ends.
-func serve(t *testing.T, n *streamtest.NATS, change func(*command.Config)) (stop func()) {
+func serve(t testing.TB, n *streamtest.NATS, change func(*command.Config)) (stop func()) {
 	t.Helper()
 	deployment, err := topology.Load(t.Context(), n.JS)
 	if err != nil {
@@ -101,7 +101,7 @@ func try(conn *nats.Conn, c *streampb.Command, patience time.Duration) (*streamp
 	}
 }
 
-func newGroup(t *testing.T, conn *nats.Conn) {
+func newGroup(t testing.TB, conn *nats.Conn) {
 	t.Helper()
 	for _, c := range []*streampb.Command{
 		{Body: &streampb.Command_CreateGroup{CreateGroup: &streampb.CreateGroup{Kind: "community", Name: "G"}}},
