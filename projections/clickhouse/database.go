@@ -12,40 +12,55 @@ import (
 // [DB.Migrate] creates it.
 var ErrNoDatabase = errors.New("the database does not exist: migrate first")
 
-// find returns nil once the database exists, or [ErrNoDatabase]. No connection
-// names a database before it was found: the engine of `throng dev` answers
-// such a connection properly and then aborts.
-func (db *DB) find(ctx context.Context) error {
-	if db.present.Load() {
-		return nil
+// find returns the connections once the database exists, or [ErrNoDatabase].
+// No connection names a database before it was found: the engine of `throng
+// dev` answers such a connection properly and then aborts.
+func (db *DB) find(ctx context.Context) (driver.Conn, error) {
+	db.mu.Lock()
+	pool := db.pool
+	db.mu.Unlock()
+	if pool != nil {
+		return pool, nil
 	}
-	return db.maintain(func(conn driver.Conn) error {
+	err := db.maintain(func(conn driver.Conn) error {
 		var found uint64
 		row := conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = {name:String}", driver.Named("name", db.Database()))
 		err := row.Scan(&found)
 		switch {
 		case Answered(err):
-			// A user may have a database and no right to look beyond it.
+			return nil // a user may have a database and no right to look beyond it
 		case err != nil:
 			return fmt.Errorf("look for database %s: %w", db.Database(), err)
 		case found == 0:
 			return fmt.Errorf("database %s: %w", db.Database(), ErrNoDatabase)
 		}
-		db.present.Store(true)
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return nil, errors.New("clickhouse: the connections were closed")
+	}
+	if db.pool == nil {
+		if db.pool, err = driver.Open(db.options); err != nil {
+			return nil, fmt.Errorf("clickhouse: %w", err)
+		}
+	}
+	return db.pool, nil
 }
 
 // create makes the database if it is missing.
 func (db *DB) create(ctx context.Context) error {
-	if err := db.find(ctx); !errors.Is(err, ErrNoDatabase) {
+	if _, err := db.find(ctx); !errors.Is(err, ErrNoDatabase) {
 		return err
 	}
 	return db.maintain(func(conn driver.Conn) error {
 		if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoteName(db.Database())); err != nil {
 			return fmt.Errorf("create database %s: %w", db.Database(), err)
 		}
-		db.present.Store(true)
 		return nil
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
@@ -40,9 +40,11 @@ type Config struct {
 
 // DB is one ClickHouse database. Its methods may be called from any goroutine.
 type DB struct {
-	options *driver.Options
-	conn    driver.Conn
-	present atomic.Bool // the database is known to exist
+	options *driver.Options // static
+
+	mu     sync.Mutex  // not held over the network
+	pool   driver.Conn // nil until the database was found; the driver's pool has a goroutine
+	closed bool
 }
 
 // UUID is a value of a UUID column.
@@ -50,7 +52,7 @@ type UUID = uuid.UUID
 
 var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
-// Open prepares a database; it touches no network.
+// Open prepares a database; it touches no network and starts nothing.
 func Open(config Config) (*DB, error) {
 	options, err := driver.ParseDSN(config.DSN)
 	if err != nil {
@@ -92,15 +94,19 @@ func Open(config Config) (*DB, error) {
 		options.MaxOpenConns = config.Conns
 	}
 	options.MaxIdleConns = options.MaxOpenConns
-	conn, err := driver.Open(options)
-	if err != nil {
-		return nil, fmt.Errorf("clickhouse: %w", err)
-	}
-	return &DB{options: options, conn: conn}, nil
+	return &DB{options: options}, nil
 }
 
-// Close closes the connections.
-func (db *DB) Close() error { return db.conn.Close() }
+// Close closes the connections. What is called later fails.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.closed = true
+	if db.pool == nil {
+		return nil
+	}
+	return db.pool.Close()
+}
 
 // Database is the name of the database.
 func (db *DB) Database() string { return db.options.Auth.Database }
@@ -108,10 +114,11 @@ func (db *DB) Database() string { return db.options.Auth.Database }
 // Ping asks ClickHouse whether it is there, with the database. It returns
 // [ErrNoDatabase] if only that is missing.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.find(ctx); err != nil {
+	conn, err := db.find(ctx)
+	if err != nil {
 		return err
 	}
-	if err := db.conn.Ping(ctx); err != nil {
+	if err := conn.Ping(ctx); err != nil {
 		return fmt.Errorf("ping clickhouse: %w", err)
 	}
 	return nil
@@ -132,11 +139,12 @@ func (db *DB) Insert(ctx context.Context, table string, columns []Column) error 
 	for i, c := range columns {
 		names[i] = quoteName(c.Name)
 	}
-	if err := db.find(ctx); err != nil {
+	conn, err := db.find(ctx)
+	if err != nil {
 		return err
 	}
 	query := "INSERT INTO " + quoteName(table) + " (" + strings.Join(names, ", ") + ")"
-	batch, err := db.conn.PrepareBatch(ctx, query)
+	batch, err := conn.PrepareBatch(ctx, query)
 	if err != nil {
 		return fmt.Errorf("insert into %s: %w", table, err)
 	}
@@ -160,14 +168,15 @@ var ErrStop = errors.New("enough rows")
 
 // Query runs a query and calls visit for each row, which reads it with scan.
 func (db *DB) Query(ctx context.Context, query string, params Params, visit func(scan func(dest ...any) error) error) (err error) {
-	if err := db.find(ctx); err != nil {
+	conn, err := db.find(ctx)
+	if err != nil {
 		return err
 	}
 	args := make([]any, 0, len(params))
 	for name, value := range params {
 		args = append(args, driver.Named(name, value))
 	}
-	rows, err := db.conn.Query(ctx, query, args...)
+	rows, err := conn.Query(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("query clickhouse: %w", err)
 	}
@@ -191,10 +200,11 @@ func (db *DB) Query(ctx context.Context, query string, params Params, visit func
 
 // Exec runs a statement without rows.
 func (db *DB) Exec(ctx context.Context, statement string) error {
-	if err := db.find(ctx); err != nil {
+	conn, err := db.find(ctx)
+	if err != nil {
 		return err
 	}
-	if err := db.conn.Exec(ctx, statement); err != nil {
+	if err := conn.Exec(ctx, statement); err != nil {
 		return fmt.Errorf("exec on clickhouse: %w", err)
 	}
 	return nil

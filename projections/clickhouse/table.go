@@ -9,7 +9,11 @@ import (
 // Table runs a query written by a person and calls visit with the names of its
 // columns and then with each row, as text.
 func (db *DB) Table(ctx context.Context, query string, visit func(row []string) error) (err error) {
-	rows, err := db.conn.Query(ctx, query)
+	conn, err := db.find(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := conn.Query(ctx, query)
 	if err != nil {
 		return fmt.Errorf("query clickhouse: %w", err)
 	}

@@ -58,19 +58,19 @@ func (l *Log) Next(seq streams.Seq) *streams.Event {
 	if c.name == streams.MembersChannel {
 		member := fmt.Sprintf("user%d", l.random.IntN(20))
 		if l.random.IntN(2) == 0 {
-			return l.Make(seq, c, streams.MemberJoined{MemberJoined: &streampb.MemberJoined{
+			return l.make(seq, c, streams.MemberJoined{MemberJoined: &streampb.MemberJoined{
 				Member: member, Role: streampb.Role(1 + l.random.IntN(4)), Reason: "it's a\treason",
 			}})
 		}
-		return l.Make(seq, c, streams.MemberLeft{MemberLeft: &streampb.MemberLeft{Member: member}})
+		return l.make(seq, c, streams.MemberLeft{MemberLeft: &streampb.MemberLeft{Member: member}})
 	}
 	if old := l.pick(c); old != 0 {
 		switch l.random.IntN(6) {
 		case 0:
-			return l.Make(seq, c, streams.MessageEdited{MessageEdited: &streampb.MessageEdited{Target: old, Body: l.body()}})
+			return l.make(seq, c, streams.MessageEdited{MessageEdited: &streampb.MessageEdited{Target: old, Body: l.body()}})
 		case 1:
 			if l.random.IntN(3) == 0 {
-				return l.Make(seq, c, streams.MessageRecalled{MessageRecalled: &streampb.MessageRecalled{Target: old}})
+				return l.make(seq, c, streams.MessageRecalled{MessageRecalled: &streampb.MessageRecalled{Target: old}})
 			}
 		}
 	}
@@ -85,7 +85,7 @@ func (l *Log) Next(seq streams.Seq) *streams.Event {
 	if l.random.IntN(10) == 0 {
 		message.Expires, message.BodyJson, message.Body = l.ts+60_000, true, []byte(`{"a":"\t\u0000'"}`)
 	}
-	return l.Make(seq, c, streams.MessagePosted{MessagePosted: message})
+	return l.make(seq, c, streams.MessagePosted{MessagePosted: message})
 }
 
 // pick returns a message that is not recalled, or 0: mostly a recent one.
@@ -105,8 +105,8 @@ func (l *Log) body() []byte {
 	return fmt.Appendf(nil, "%s %d", body, l.random.IntN(1000))
 }
 
-// Make makes an event of the channel with that payload.
-func (l *Log) Make(seq streams.Seq, c *channel, payload streams.Payload) *streams.Event {
+// make makes an event of the channel with that payload.
+func (l *Log) make(seq streams.Seq, c *channel, payload streams.Payload) *streams.Event {
 	c.v++
 	if p, ok := payload.(streams.MessageRecalled); ok {
 		c.recalled[p.GetTarget()] = true
@@ -130,17 +130,17 @@ func (l *Log) Make(seq streams.Seq, c *channel, payload streams.Payload) *stream
 
 // Message posts a text in a channel of its own choosing.
 func (l *Log) Message(seq streams.Seq, group streams.Group, name streams.Channel, body []byte) *streams.Event {
-	return l.Make(seq, l.channel(group, name), streams.MessagePosted{MessagePosted: &streampb.MessagePosted{Type: "text", Body: body}})
+	return l.make(seq, l.channel(group, name), streams.MessagePosted{MessagePosted: &streampb.MessagePosted{Type: "text", Body: body}})
 }
 
 // Edit edits message n.
 func (l *Log) Edit(seq streams.Seq, group streams.Group, name streams.Channel, n uint64, body []byte) *streams.Event {
-	return l.Make(seq, l.channel(group, name), streams.MessageEdited{MessageEdited: &streampb.MessageEdited{Target: n, Body: body}})
+	return l.make(seq, l.channel(group, name), streams.MessageEdited{MessageEdited: &streampb.MessageEdited{Target: n, Body: body}})
 }
 
 // Recall recalls message n.
 func (l *Log) Recall(seq streams.Seq, group streams.Group, name streams.Channel, n uint64) *streams.Event {
-	return l.Make(seq, l.channel(group, name), streams.MessageRecalled{MessageRecalled: &streampb.MessageRecalled{Target: n}})
+	return l.make(seq, l.channel(group, name), streams.MessageRecalled{MessageRecalled: &streampb.MessageRecalled{Target: n}})
 }
 
 // Skip takes a version for an event that is not made by this log.
@@ -156,4 +156,24 @@ func (l *Log) channel(group streams.Group, name streams.Channel) *channel {
 		l.channels = append(l.channels, &channel{group: group, name: name, recalled: map[uint64]bool{}})
 	}
 	return l.channels[i]
+}
+
+// Channels makes count channels and returns, for each, what posts in it.
+func (l *Log) Channels(count int) []func(streams.Seq) *streams.Event {
+	posts := make([]func(streams.Seq) *streams.Event, count)
+	for i := range posts {
+		c := &channel{group: streams.Group(fmt.Sprintf("many%d", i)), name: "c", recalled: map[uint64]bool{}}
+		posts[i] = func(seq streams.Seq) *streams.Event {
+			return l.make(seq, c, streams.MessagePosted{MessagePosted: &streampb.MessagePosted{Type: "text", Body: []byte("x")}})
+		}
+	}
+	return posts
+}
+
+// Drop forgets the events of a channel from one version to another, both
+// included: they are not expected in the tables.
+func (l *Log) Drop(from, to streams.Version, name streams.Channel) {
+	l.Events = slices.DeleteFunc(l.Events, func(e *streams.Event) bool {
+		return e.Channel == name && from <= e.V && e.V <= to
+	})
 }
