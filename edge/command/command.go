@@ -268,3 +268,6 @@ func (r *Runner) members(ctx context.Context, t *Task) ([]byte, error) {
 	}
 	return wire.AppendMembers(nil, result.GetMembers()), nil
 }
+
+// Metrics counts what is answered elsewhere.
+func (r *Runner) Metrics() *Metrics { return r.config.Metrics }
