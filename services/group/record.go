@@ -41,6 +41,9 @@ func (s *State) channelInfos(own bool) []*streampb.ChannelInfo {
 			Channel: string(name), Kind: ch.kind, Name: ch.name,
 			V: uint64(ch.v), N: uint64(ch.n), Seq: uint64(ch.seq), MentionAllCount: ch.mentionAllCount,
 		}
+		if own {
+			infos[i].Recalled = ch.recalledNumbers()
+		}
 	}
 	return infos
 }
@@ -82,14 +85,10 @@ func (s *State) ChannelRecord(c streams.Channel) *streampb.ChannelRecord {
 	if ch == nil {
 		return nil
 	}
-	record := &streampb.ChannelRecord{
+	return &streampb.ChannelRecord{
 		Seq: uint64(ch.seq), V: uint64(ch.v), N: uint64(ch.n), MentionAllCount: ch.mentionAllCount,
-		Kind: ch.kind, Name: ch.name,
+		Kind: ch.kind, Name: ch.name, Recalled: ch.recalledNumbers(),
 	}
-	for _, n := range ch.recalled {
-		record.Recalled = append(record.Recalled, uint64(n))
-	}
-	return record
 }
 
 func (s *State) MemberRecord(u streams.User) *streampb.MemberRecord {

@@ -32,7 +32,7 @@ type channel struct {
 	n               streams.Number
 	mentionAllCount uint64
 	kind, name      string
-	recalled        []streams.Number       // the newest recalled numbers, at most maxRecalled
+	recalled        []streams.Number       // numbers of recalled messages, ascending, at most maxRecalled
 	lastSend        map[streams.User]int64 // ms since 1970 UTC, kept only under slow mode
 }
 
@@ -42,8 +42,10 @@ type member struct {
 	joined int64         // ms since 1970 UTC
 }
 
-// maxRecalled is how many recalled numbers a channel remembers.
-const maxRecalled = 128
+// maxRecalled is how many recalled numbers a channel remembers, so that no
+// answer holds their bodies: some 200 KB of a record. Beyond it the oldest are
+// forgotten; what old messages say now is ClickHouse's to tell.
+const maxRecalled = 1 << 16
 
 // dirty names the entities that changed since the last snapshot.
 type dirty struct {
@@ -185,12 +187,7 @@ func (s *State) applyHead(e *streams.Event) {
 	s.dirty.channels[e.Channel] = struct{}{}
 	switch p := e.Payload.(type) {
 	case streams.MessageRecalled:
-		if n := streams.Number(p.GetTarget()); !ch.isRecalled(n) {
-			ch.recalled = append(ch.recalled, n)
-			if len(ch.recalled) > maxRecalled {
-				ch.recalled = slices.Delete(ch.recalled, 0, len(ch.recalled)-maxRecalled)
-			}
-		}
+		ch.recall(streams.Number(p.GetTarget()))
 	case streams.MessagePosted:
 		s.Observe(e)
 	}
@@ -217,7 +214,30 @@ func (s *State) Observe(e *streams.Event) {
 	ch.lastSend[e.User] = max(ch.lastSend[e.User], e.TS)
 }
 
-func (c *channel) isRecalled(n streams.Number) bool { return slices.Contains(c.recalled, n) }
+func (c *channel) isRecalled(n streams.Number) bool {
+	_, found := slices.BinarySearch(c.recalled, n)
+	return found
+}
+
+func (c *channel) recall(n streams.Number) {
+	at, found := slices.BinarySearch(c.recalled, n)
+	if found {
+		return
+	}
+	if len(c.recalled) >= maxRecalled {
+		c.recalled = slices.Delete(c.recalled, 0, 1)
+		at = max(0, at-1)
+	}
+	c.recalled = slices.Insert(c.recalled, at, n)
+}
+
+func (c *channel) recalledNumbers() []uint64 {
+	numbers := make([]uint64, len(c.recalled))
+	for i, n := range c.recalled {
+		numbers[i] = uint64(n)
+	}
+	return numbers
+}
 
 // sortedMembers returns the current members by name. The slice is kept until
 // somebody joins or leaves.

@@ -1519,6 +1519,7 @@ type ChannelInfo struct {
 	N               uint64                 `protobuf:"varint,5,opt,name=n,proto3" json:"n,omitempty"`
 	Seq             uint64                 `protobuf:"varint,6,opt,name=seq,proto3" json:"seq,omitempty"` // of the channel's newest event
 	MentionAllCount uint64                 `protobuf:"varint,7,opt,name=mention_all_count,json=mentionAllCount,proto3" json:"mention_all_count,omitempty"`
+	Recalled        []uint64               `protobuf:"varint,8,rep,packed,name=recalled,proto3" json:"recalled,omitempty"` // in a snapshot: numbers of recalled messages, ascending
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1600,6 +1601,13 @@ func (x *ChannelInfo) GetMentionAllCount() uint64 {
 		return x.MentionAllCount
 	}
 	return 0
+}
+
+func (x *ChannelInfo) GetRecalled() []uint64 {
+	if x != nil {
+		return x.Recalled
+	}
+	return nil
 }
 
 type MemberPage struct {
@@ -2097,7 +2105,7 @@ const file_command_proto_rawDesc = "" +
 	"\amembers\x18\x05 \x01(\x04R\amembers\x12*\n" +
 	"\x04role\x18\x06 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x18\n" +
 	"\acreated\x18\a \x01(\x03R\acreated\x12\f\n" +
-	"\x01v\x18\b \x01(\x04R\x01v\"\xa9\x01\n" +
+	"\x01v\x18\b \x01(\x04R\x01v\"\xc5\x01\n" +
 	"\vChannelInfo\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
@@ -2105,7 +2113,8 @@ const file_command_proto_rawDesc = "" +
 	"\x01v\x18\x04 \x01(\x04R\x01v\x12\f\n" +
 	"\x01n\x18\x05 \x01(\x04R\x01n\x12\x10\n" +
 	"\x03seq\x18\x06 \x01(\x04R\x03seq\x12*\n" +
-	"\x11mention_all_count\x18\a \x01(\x04R\x0fmentionAllCount\"p\n" +
+	"\x11mention_all_count\x18\a \x01(\x04R\x0fmentionAllCount\x12\x1a\n" +
+	"\brecalled\x18\b \x03(\x04R\brecalled\"p\n" +
 	"\n" +
 	"MemberPage\x126\n" +
 	"\amembers\x18\x01 \x03(\v2\x1c.throng.stream.v1.MemberInfoR\amembers\x12\x14\n" +

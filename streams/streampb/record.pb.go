@@ -116,7 +116,7 @@ type ChannelRecord struct {
 	MentionAllCount uint64                 `protobuf:"varint,4,opt,name=mention_all_count,json=mentionAllCount,proto3" json:"mention_all_count,omitempty"`
 	Kind            string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
 	Name            string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
-	Recalled        []uint64               `protobuf:"varint,7,rep,packed,name=recalled,proto3" json:"recalled,omitempty"` // the newest recalled numbers
+	Recalled        []uint64               `protobuf:"varint,7,rep,packed,name=recalled,proto3" json:"recalled,omitempty"` // numbers of recalled messages, ascending
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
