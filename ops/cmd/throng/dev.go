@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/throng/throng/clients/demo"
+	"github.com/throng/throng/projections/engine"
+	"github.com/throng/throng/streams/localnats"
+	"github.com/throng/throng/streams/topology"
+)
+
+type devCommand struct {
+	Listen             address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Data               string  `help:"Folder for everything that is kept." default:"./throng-data" placeholder:"DIR"`
+	NATSListen         address `name:"nats-listen" help:"Address of the NATS server run here." default:"127.0.0.1:4222" placeholder:"HOST:PORT"`
+	ClickHouseListen   address `name:"clickhouse-listen" help:"Loopback address of the ClickHouse engine run here." default:"127.0.0.1:9000" placeholder:"HOST:PORT"`
+	ClickHouse         dsn     `name:"clickhouse" help:"Use this ClickHouse instead of running one." placeholder:"DSN"`
+	NATS               natsURL `name:"nats" help:"Use this NATS instead of running one." placeholder:"URL"`
+	Partitions         count   `help:"Partitions of the log, fixed at the first start." default:"4"`
+	JWTSecret          string  `name:"jwt-secret" help:"Secret of HS256 tokens, 32 bytes or more. Without it dev:<user> is a token." placeholder:"SECRET"`
+	UnsafeWithoutDedup bool    `hidden:"" help:"Switch the duplicate window off: only for showing that a test notices."`
+	Cache              string  `help:"Folder for what is downloaded once. Default: throng in the user's cache folder." placeholder:"DIR"`
+}
+
+// Run puts the parts on top of each other:
+//
+//	demo page · edge
+//	projections
+//	services
+//	ClickHouse engine (a child process)
+//	nats-server
+func (c *devCommand) Run(ctx context.Context, p *program) (err error) {
+	started := time.Now()
+	if err := os.MkdirAll(c.Data, 0o755); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	clickhouseDSN := string(c.ClickHouse)
+	var lib string
+	if clickhouseDSN == "" {
+		// Before anything listens: a first start downloads for a while.
+		if lib, err = engine.Fetch(ctx, engine.FetchConfig{CacheDir: c.Cache, Progress: p.stderr}); err != nil {
+			return fmt.Errorf("fetch the ClickHouse engine: %w", err)
+		}
+		started = time.Now()
+	}
+	if c.NATS == "" {
+		server, err := localnats.Start(localnats.Config{
+			DataDir: filepath.Join(c.Data, "nats"), Listen: string(c.NATSListen), Logger: p.logger,
+		})
+		if err != nil {
+			return err
+		}
+		defer server.Stop()
+		c.NATS = natsURL(server.URL())
+	}
+	parts := newStack(p.logger)
+	defer func() { err = errors.Join(err, parts.stop()) }()
+	if clickhouseDSN == "" {
+		child, err := engine.New(engine.Config{
+			LibPath: lib, DataDir: filepath.Join(c.Data, "clickhouse"), Listen: string(c.ClickHouseListen), Logger: p.logger,
+		})
+		if err != nil {
+			return err
+		}
+		parts.start("clickhouse", child.Run)
+		clickhouseDSN = child.DSN() + "throng"
+	}
+	secret, err := c.provision(ctx, p.logger)
+	if err != nil {
+		return err
+	}
+	address, err := c.startParts(ctx, p, parts, clickhouseDSN, secret)
+	if err != nil {
+		return err
+	}
+	if err := waitReady(ctx, parts, "http://"+address+"/readyz"); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	welcome{address: address, nats: string(c.NATS), clickhouse: clickhouseDSN, dev: c.JWTSecret == "", elapsed: time.Since(started)}.print(p.stdout)
+	return parts.wait(ctx)
+}
+
+// provision makes the deployment and returns the secret of its tokens.
+func (c *devCommand) provision(ctx context.Context, logger *slog.Logger) (secret string, err error) {
+	conn, js, err := connect(c.NATS, "dev", logger)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, setupWithin)
+	defer cancel()
+	deployment, err := topology.Load(ctx, js)
+	if errors.Is(err, topology.ErrNotProvisioned) {
+		deployment, err = topology.Deployment{Partitions: uint32(c.Partitions), Replicas: 1}, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the deployment: %w", err)
+	}
+	if _, err := topology.Provision(ctx, js, deployment, false); err != nil {
+		return "", fmt.Errorf("provision: %w", err)
+	}
+	return c.setMode(ctx, js)
+}
+
+// setMode stores for every part joined to this NATS whether names are tokens.
+func (c *devCommand) setMode(ctx context.Context, js jetstream.JetStream) (secret string, err error) {
+	if err := topology.SetDevMode(ctx, js, c.JWTSecret == ""); err != nil {
+		return "", fmt.Errorf("set development mode: %w", err)
+	}
+	if c.JWTSecret != "" {
+		return c.JWTSecret, nil
+	}
+	return topology.DevSecret(ctx, js)
+}
+
+// startParts starts what stands on NATS and ClickHouse and returns the edge's
+// address.
+func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, clickhouseDSN, secret string) (address string, err error) {
+	registry := newRegistry()
+	links := map[string]*link{}
+	for _, name := range []string{"services", "projections", "edge"} {
+		// A connection each, as if they were processes of their own.
+		if links[name], err = join(ctx, c.NATS, name, p.logger); err != nil {
+			return "", err
+		}
+	}
+	service, err := newServices(links["services"], p.logger, registry, c.UnsafeWithoutDedup)
+	if err != nil {
+		return "", err
+	}
+	projector, err := newProjector(links["projections"], clickhouseDSN, p.logger, registry)
+	if err != nil {
+		return "", err
+	}
+	node, err := newEdge(links["edge"], edgeOptions{listen: c.Listen, secret: secret, demo: demo.Handler()}, p.logger, registry)
+	if err != nil {
+		return "", err
+	}
+	parts.start("services", closing(links["services"], service.Run))
+	parts.start("projections", closing(links["projections"], projector.Run))
+	parts.start("edge", closing(links["edge"], node.Run))
+	select {
+	case <-node.Listening():
+		return node.Addr().String(), nil
+	case err := <-parts.failed:
+		return "", err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// closing ends a part's connection after the part.
+func closing(l *link, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		defer l.conn.Close()
+		return run(ctx)
+	}
+}
+
+// readyWithin is how long `dev` may take until all its parts work.
+const readyWithin = 2 * time.Minute
+
+// waitReady polls until url answers 200.
+func waitReady(ctx context.Context, parts *stack, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	last := errNotReady
+	for {
+		select {
+		case <-tick.C:
+		case err := <-parts.failed:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("not ready within %v: %w", readyWithin, last)
+		}
+		if last = ready(ctx, url); last == nil {
+			return nil
+		}
+	}
+}
+
+func ready(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: %s", errNotReady, answer.Status)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/throng/throng/projections/clickhouse"
+	"github.com/throng/throng/streams/topology"
+)
+
+type provisionCommand struct {
+	NATS        natsURL `name:"nats" help:"NATS servers, comma-separated." default:"nats://127.0.0.1:4222" placeholder:"URL"`
+	ClickHouse  dsn     `name:"clickhouse" help:"ClickHouse's native protocol; without it no tables are made." placeholder:"DSN"`
+	Partitions  count   `help:"Partitions of the log, 1 to 1024. Fixed at the first provisioning; 0 keeps what is there, or makes 16." default:"0"`
+	Replicas    count   `help:"Copies of each stream: 1, 3 or 5; 0 keeps what is there, or makes 1." default:"0"`
+	SyncAlways  bool    `help:"Say that the NATS servers run with sync_interval: always, which chooses how appends travel."`
+	MaxLogBytes size    `help:"Size limit of each partition's log, in bytes; at the limit senders get unavailable. 0 for none." default:"0" placeholder:"BYTES"`
+	DryRun      bool    `help:"Only show what would change."`
+}
+
+func (c *provisionCommand) Run(ctx context.Context, p *program) error {
+	conn, js, err := connect(c.NATS, "provision", p.logger)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, setupWithin)
+	defer cancel()
+	deployment, err := topology.Load(ctx, js)
+	if err != nil && !errors.Is(err, topology.ErrNotProvisioned) {
+		return err
+	}
+	deployment.Partitions = pick(uint32(c.Partitions), deployment.Partitions, 16)
+	deployment.Replicas = pick(int(c.Replicas), deployment.Replicas, 1)
+	deployment.SyncAlways = c.SyncAlways || deployment.SyncAlways
+	if c.MaxLogBytes != 0 {
+		deployment.MaxLogBytes = int64(c.MaxLogBytes)
+	}
+	// Shown first, so that an operator sees what a slow or failing change was.
+	changes, err := topology.Provision(ctx, js, deployment, true)
+	if err != nil {
+		return fmt.Errorf("provision NATS: %w", err)
+	}
+	for _, change := range changes {
+		_, _ = fmt.Fprintln(p.stdout, change)
+	}
+	if !c.DryRun {
+		if _, err := topology.Provision(ctx, js, deployment, false); err != nil {
+			return fmt.Errorf("provision NATS: %w", err)
+		}
+	}
+	if err := c.tables(ctx, p); err != nil {
+		return fmt.Errorf("provision ClickHouse: %w", err)
+	}
+	if c.DryRun {
+		return nil
+	}
+	_, err = fmt.Fprintf(p.stdout, "provisioned: %d partitions, %d replicas\n", deployment.Partitions, deployment.Replicas)
+	return err
+}
+
+// tables shows and makes the missing migrations.
+func (c *provisionCommand) tables(ctx context.Context, p *program) error {
+	if c.ClickHouse == "" {
+		_, err := fmt.Fprintln(p.stdout, "leave ClickHouse alone: no --clickhouse")
+		return err
+	}
+	db, err := clickhouse.Open(clickhouse.Config{DSN: string(c.ClickHouse)})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	find := db.Migrate
+	if c.DryRun {
+		find = db.Pending
+	}
+	names, err := find(ctx)
+	for _, name := range names {
+		_, _ = fmt.Fprintln(p.stdout, "migrate", name)
+	}
+	return err
+}
+
+// pick returns the first that is not 0.
+func pick[T int | uint32](values ...T) T {
+	for _, v := range values {
+		if v != 0 {
+			return v
+		}
+	}
+	return 0
+}
