@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/throng/throng/clients/demo"
@@ -43,6 +44,15 @@ func (c *devCommand) Run(ctx context.Context, p *program) (err error) {
 	if err := os.MkdirAll(c.Data, 0o755); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
+	// Two servers on one store would destroy it.
+	lock := flock.New(filepath.Join(c.Data, "lock"))
+	switch held, err := lock.TryLock(); {
+	case err != nil:
+		return fmt.Errorf("lock data folder %s: %w", c.Data, err)
+	case !held:
+		return fmt.Errorf("the data folder %s is in use by another process", c.Data)
+	}
+	defer func() { _ = lock.Unlock() }()
 	clickhouseDSN := string(c.ClickHouse)
 	var lib string
 	if clickhouseDSN == "" {
@@ -63,7 +73,11 @@ func (c *devCommand) Run(ctx context.Context, p *program) (err error) {
 		c.NATS = natsURL(server.URL())
 	}
 	parts := newStack(p.logger)
-	defer func() { err = errors.Join(err, parts.stop()) }()
+	defer func() {
+		if stopping := parts.stop(); err == nil {
+			err = stopping
+		}
+	}()
 	if clickhouseDSN == "" {
 		child, err := engine.New(engine.Config{
 			LibPath: lib, DataDir: filepath.Join(c.Data, "clickhouse"), Listen: string(c.ClickHouseListen), Logger: p.logger,
@@ -73,6 +87,11 @@ func (c *devCommand) Run(ctx context.Context, p *program) (err error) {
 		}
 		parts.start("clickhouse", child.Run)
 		clickhouseDSN = child.DSN() + "throng"
+		// It is there in a fraction of a second; who came before would find
+		// nobody and pause.
+		if err := child.WaitReady(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("clickhouse: %w", err)
+		}
 	}
 	secret, err := c.provision(ctx, p.logger)
 	if err != nil {
