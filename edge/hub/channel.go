@@ -46,14 +46,22 @@ type channel struct {
 	written streams.Version // newest a command through this process was answered with
 	subs    []*Subscription
 	moved   chan struct{} // closed when place moves; nil while nobody waits
+	// recalled are the messages whose bodies no answer may hold; nil for none.
+	recalled map[streams.Number]struct{}
 }
 
 // apply takes the channel's next event; view.mu is held. Its JSON is made here
 // unless whoever read it has made it.
 func (c *channel) apply(entry ring.Entry) {
 	e := entry.Event
+	if p, ok := e.Payload.(streams.MessageRecalled); ok {
+		c.recall(streams.Number(p.GetTarget()))
+	}
 	if entry.JSON == nil {
 		entry.JSON = wire.AppendEvent(nil, e)
+	}
+	if redacted, ok := c.redact(entry); ok {
+		entry = redacted
 	}
 	c.place = c.place.After(e)
 	c.n, c.seq = e.N, e.Seq

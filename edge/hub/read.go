@@ -44,7 +44,7 @@ func (v *View) Pull(ctx context.Context, reader Reader, name streams.Channel, af
 		// Clipped, because others may have been given the same slice.
 		events = c.ring.After(slices.Clip(events), through, limit-len(events), AnswerBytes-jsonBytes(events))
 	}
-	events = contiguous(events, after, upto)
+	events = c.withoutRecalled(contiguous(events, after, upto))
 	return events, after+streams.Version(len(events)) < upto, nil
 }
 

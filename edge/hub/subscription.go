@@ -203,7 +203,9 @@ func (c *channel) warm(ctx context.Context, i Interest) {
 		c.view.hub.config.Logger.Debug("warm a ring", "group", c.view.group, "channel", c.name, "err", err)
 		return
 	}
+	entries = c.withoutRecalled(entries)
 	c.view.mu.Lock()
 	defer c.view.mu.Unlock()
 	c.ring.Prepend(entries, c.place.V)
+	c.ring.Replace(c.redact) // what was recalled in between
 }

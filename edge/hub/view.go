@@ -124,7 +124,16 @@ func (v *View) place(info *streampb.ChannelInfo, epoch streams.Epoch) *channel {
 	c.place = streams.Place{V: streams.Version(info.GetV()), Epoch: epoch}
 	c.n, c.seq = streams.Number(info.GetN()), streams.Seq(info.GetSeq())
 	c.head.Store(info.GetV())
+	c.recall(numbers(info.GetRecalled())...)
 	return c
+}
+
+func numbers(values []uint64) []streams.Number {
+	out := make([]streams.Number, len(values))
+	for i, v := range values {
+		out[i] = streams.Number(v)
+	}
+	return out
 }
 
 // channel returns a channel's state, made on first sight; v.mu is held.
@@ -234,7 +243,9 @@ func (v *View) resync(ctx context.Context) {
 		name, head := streams.Channel(info.GetChannel()), streams.Version(info.GetV())
 		if c := v.channels[name]; c == nil {
 			v.place(info, streams.Epoch(snapshot.GetEpoch()))
-		} else if c.known = true; c.place.V < head {
+		} else {
+			c.known = true
+			c.recall(numbers(info.GetRecalled())...)
 			c.want(head, byResync)
 		}
 	}

@@ -78,6 +78,21 @@ func (r *Ring) Prepend(older []Entry, head streams.Version) {
 	r.budget.used(r, bytes)
 }
 
+// Replace puts change's answer in the place of each entry for which it has
+// one. Readers that took the former one keep it.
+func (r *Ring) Replace(change func(Entry) (Entry, bool)) {
+	r.mu.Lock()
+	for i, e := range r.entries {
+		if changed, ok := change(e); ok {
+			r.bytes += changed.Size() - e.Size()
+			r.entries[i] = changed
+		}
+	}
+	bytes := r.bytes
+	r.mu.Unlock()
+	r.budget.used(r, bytes)
+}
+
 // drop forgets the oldest n events; r.mu is held.
 func (r *Ring) drop(n int) {
 	if n <= 0 {

@@ -16,17 +16,11 @@ import (
 //	target_channel channel_kind name                        channel_create, on @
 //	member role reason?                                     join, on @members
 //	member reason?                                          leave, on @members
+//
+// A recalled message, and an edit of one, is told by [AppendRecalled].
 func AppendEvent(b []byte, e *streams.Event) []byte {
 	w := object(b)
-	w.text("group", string(e.Group))
-	w.text("channel", string(e.Channel))
-	w.number("v", uint64(e.V))
-	w.number("n", uint64(e.N))
-	w.number("seq", uint64(e.Seq))
-	w.text("kind", string(e.Kind()))
-	w.signed("ts", e.TS)
-	w.text("user", string(e.User))
-	w.clientID(e.ClientID)
+	w.envelope(e)
 	switch p := e.Payload.(type) {
 	case streams.MessagePosted:
 		w.message(p.MessagePosted)
@@ -53,6 +47,37 @@ func AppendEvent(b []byte, e *streams.Event) []byte {
 		w.some("reason", p.GetReason())
 	}
 	return w.end()
+}
+
+// AppendRecalled appends a message that was recalled since, or an edit of one:
+// its place in the log without what it said.
+//
+//	type body:"" recalled:true            message
+//	target body:"" recalled:true          edit
+func AppendRecalled(b []byte, e *streams.Event) []byte {
+	w := object(b)
+	w.envelope(e)
+	switch p := e.Payload.(type) {
+	case streams.MessagePosted:
+		w.text("type", p.GetType())
+	case streams.MessageEdited:
+		w.number("target", p.GetTarget())
+	}
+	w.text("body", "")
+	w.flag("recalled", true)
+	return w.end()
+}
+
+func (w *writer) envelope(e *streams.Event) {
+	w.text("group", string(e.Group))
+	w.text("channel", string(e.Channel))
+	w.number("v", uint64(e.V))
+	w.number("n", uint64(e.N))
+	w.number("seq", uint64(e.Seq))
+	w.text("kind", string(e.Kind()))
+	w.signed("ts", e.TS)
+	w.text("user", string(e.User))
+	w.clientID(e.ClientID)
 }
 
 func (w *writer) clientID(id streams.ClientID) {
