@@ -3,12 +3,15 @@
 // [Projector] is the loop the read models share:
 //
 //	LOG_0 ─▶ reader: page, decode, judge ─┐
-//	LOG_1 ─▶ reader: page, decode, judge ─┼─▶ writer: gather, insert ─▶ ClickHouse
-//	LOG_2 ─▶ reader: page, decode, judge ─┘      rows, bytes or time
+//	LOG_1 ─▶ reader: page, decode, judge ─┼─▶ gatherer ─▶ state ─▶ events
+//	LOG_2 ─▶ reader: page, decode, judge ─┘   a batch     the two steps of writing,
+//	                                                      each with a batch of its own
 //
-// One writer gathers from all partitions, because ClickHouse likes few large
-// inserts: how often it inserts does not depend on how many partitions there
-// are. A reader is at most one page ahead of the writer.
+// One gatherer makes batches of all partitions, because ClickHouse likes few
+// large inserts: how often it inserts does not depend on how many partitions
+// there are. A batch is given away after Config.Linger, or later if the writer
+// is busy: then it grows. Each stage holds one batch and a reader is at most
+// one page ahead, so memory is bounded by the configuration.
 //
 // # Where it stands
 //

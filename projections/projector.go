@@ -22,6 +22,9 @@ const (
 	watchEvery = time.Second
 	// openWithin bounds migrating and asking for positions.
 	openWithin = 60 * time.Second
+	// projectingConns are two for the writer and the rest for readers that ask
+	// for places, which they seldom do.
+	projectingConns = 8
 	// steadyAfter is how long following must work before the pauses between
 	// attempts start small again.
 	steadyAfter = time.Second
@@ -51,8 +54,7 @@ func New(config Config) (*Projector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure projections: %w", err)
 	}
-	// One connection for the writer and one for each reader that asks for places.
-	db, err := clickhouse.Open(clickhouse.Config{DSN: config.DSN})
+	db, err := clickhouse.Open(clickhouse.Config{DSN: config.DSN, Conns: projectingConns})
 	if err != nil {
 		return nil, fmt.Errorf("configure projections: %w", err)
 	}
@@ -151,7 +153,12 @@ func (p *Projector) follow(ctx context.Context) (worked bool, err error) {
 	group.Go(func() error { return w.writeEvents(ctx, halves) })
 	// A quiet system writes nothing: say after a while that it works all the same.
 	group.Go(func() error {
-		if pause(ctx, steadyAfter) == nil && p.db.Ping(ctx) == nil {
+		if pause(ctx, steadyAfter) != nil {
+			return nil
+		}
+		pinging, cancel := withGrace(ctx, openWithin)
+		defer cancel()
+		if p.db.Ping(pinging) == nil {
 			healthy()
 		}
 		return nil
@@ -161,7 +168,7 @@ func (p *Projector) follow(ctx context.Context) (worked bool, err error) {
 }
 
 func (p *Projector) open(ctx context.Context) (map[streams.Partition]history.Head, error) {
-	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	ctx, cancel := withGrace(ctx, openWithin)
 	defer cancel()
 	made, err := p.db.Migrate(ctx)
 	if err != nil {

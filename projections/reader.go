@@ -183,7 +183,7 @@ func (r *reader) load(ctx context.Context, unknown []history.Place) error {
 	if len(unknown) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, placesWithin)
+	ctx, cancel := withGrace(ctx, placesWithin)
 	defer cancel()
 	known, err := r.sink.Places(ctx, unknown)
 	if err != nil {
@@ -239,7 +239,7 @@ func (r *reader) followsDamage(ctx context.Context, place streams.Place, e *stre
 	if r.refused[e.Prev] {
 		return true, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, placesWithin)
+	ctx, cancel := withGrace(ctx, placesWithin)
 	defer cancel()
 	return r.sink.Refused(ctx, r.partition, e.Prev)
 }

@@ -40,7 +40,7 @@ func (w *writer) writeState(ctx context.Context, batches <-chan gathered, halves
 			return context.Cause(ctx)
 		}
 		next.begun = time.Now()
-		writing, cancel := context.WithTimeout(ctx, writeWithin)
+		writing, cancel := withGrace(ctx, writeWithin)
 		written, err := w.sink.WriteState(writing, next.batch)
 		cancel()
 		if err != nil {
@@ -65,7 +65,7 @@ func (w *writer) writeEvents(ctx context.Context, halves <-chan half) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		writing, cancel := context.WithTimeout(ctx, writeWithin)
+		writing, cancel := withGrace(ctx, writeWithin)
 		err := w.sink.WriteEvents(writing, next.batch)
 		cancel()
 		if err != nil {

@@ -56,6 +56,8 @@ type Service struct {
 	breaker breaker
 	slots   chan struct{} // holds a token per query that runs; never closed
 
+	mu      sync.Mutex
+	ended   bool           // no query begins any more; guarded by mu
 	running sync.WaitGroup // queries; Run waits for them
 }
 
@@ -96,7 +98,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start the query service: %w", err)
 	}
-	defer s.running.Wait()
+	defer s.end()
 	defer func() { _ = service.Stop() }()
 	for _, endpoint := range []struct {
 		name, subject string
@@ -144,11 +146,16 @@ func (s *Service) handle(ctx context.Context, name string, request micro.Request
 		finish(nil, streams.Reject(streams.Unavailable, "too many queries at once"))
 		return
 	}
-	s.running.Add(1)
+	if !s.begin() {
+		<-s.slots
+		finish(nil, streams.Reject(streams.Unavailable, "this instance is about to end"))
+		return
+	}
 	go func() { // ends within queryWithin; Run waits
 		defer s.running.Done()
 		defer func() { <-s.slots }()
-		ctx, cancel := context.WithTimeout(ctx, queryWithin)
+		// Run ends after what began: a query is short.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queryWithin)
 		defer cancel()
 		data, err := answer(ctx, request.Data())
 		if err != nil && !isRejection(err) {
@@ -156,6 +163,25 @@ func (s *Service) handle(ctx context.Context, name string, request micro.Request
 		}
 		finish(data, err)
 	}()
+}
+
+// begin counts a query in, unless Run is ending: NATS may still hand one over
+// while the subscriptions drain.
+func (s *Service) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.running.Add(1)
+	}
+	return !s.ended
+}
+
+// end waits for the queries that began and lets no other begin.
+func (s *Service) end() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.running.Wait()
 }
 
 // failure is the answer that tells of an error, and its place in the log.
@@ -184,10 +210,12 @@ type Health struct {
 }
 
 func (s *Service) health(ctx context.Context, request micro.Request) {
-	s.running.Add(1)
+	if !s.begin() {
+		return
+	}
 	go func() { // ends within pingWithin; Run waits
 		defer s.running.Done()
-		ctx, cancel := context.WithTimeout(ctx, pingWithin)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingWithin)
 		defer cancel()
 		health := Health{OK: true, Lag: s.config.Lag()}
 		if err := s.db.Ping(ctx); err != nil {
