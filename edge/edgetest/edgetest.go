@@ -1,11 +1,14 @@
 package edgetest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,4 +149,26 @@ func (s *Stack) Send(t testing.TB, bodies ...string) {
 	for _, body := range bodies {
 		s.OK(t, "dev:alice", "send", map[string]any{"group": "g", "channel": "c", "body": body})
 	}
+}
+
+// Gauge reads a metric without labels from the stack's own edge.
+func (s *Stack) Gauge(t testing.TB, name string) float64 {
+	t.Helper()
+	response, err := http.Get("http://" + s.Edge.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			number, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return number
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
 }
