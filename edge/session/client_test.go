@@ -1,9 +1,11 @@
 package session_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +65,12 @@ type client struct {
 
 func dial(t testing.TB, e *edge.Edge, protocols ...string) *client {
 	t.Helper()
-	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: protocols}
+	return dialed(t, e, websocket.Dialer{Subprotocols: protocols})
+}
+
+func dialed(t testing.TB, e *edge.Edge, dialer websocket.Dialer) *client {
+	t.Helper()
+	dialer.HandshakeTimeout = patience
 	conn, response, err := dialer.Dial("ws://"+e.Addr().String()+"/v1/ws", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +78,21 @@ func dial(t testing.TB, e *edge.Edge, protocols ...string) *client {
 	_ = response.Body.Close()
 	t.Cleanup(func() { _ = conn.Close() })
 	return &client{t: t, conn: conn}
+}
+
+// narrow is a client of a user whose socket takes little unread.
+func narrow(t testing.TB, e *edge.Edge, user string) *client {
+	t.Helper()
+	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(128 << 10)
+		}
+		return conn, err
+	}}
+	c := dialed(t, e, dialer)
+	c.ok("connect", `{"token":"dev:`+user+`"}`)
+	return c
 }
 
 // connected is a client of a user.

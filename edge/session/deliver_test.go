@@ -135,13 +135,13 @@ func TestAnswerAndDeliveryAreAtomicUnderLoad(t *testing.T) {
 func TestSlowReaderIsToldTheGapAndCanPullIt(t *testing.T) {
 	s := edgetest.New(t, func(c *edge.Config) { c.RingEvents = 32 })
 	s.Group(t)
-	slow, quick := connected(t, s.Edge, "bob"), connected(t, s.Edge, "bob")
+	slow, quick := narrow(t, s.Edge, "bob"), connected(t, s.Edge, "bob")
 	f, g := &follower{t: t}, &follower{t: t}
 	f.resume(slow, "")
 	g.resume(quick, "")
 	sender := connected(t, s.Edge, "alice")
 	body := strings.Repeat("x", 16000)
-	const count = 1500 // 24 MB: more than the sockets between take
+	const count = 450 // 7 MB: more than the sockets between take
 	for v := uint64(1); v <= count; v++ {
 		sender.ok("send", `{"group":"g","channel":"c","body":"`+body+`"}`)
 		g.until(quick, v) // the quick one is not held up
