@@ -38,16 +38,21 @@ type Config struct {
 // of which those serve whose lease it holds.
 type Service struct {
 	config     Config
+	claims     *sequencer.Claims
 	sequencers []*sequencer.Sequencer
 }
 
-// New returns the service. It starts nothing.
-func New(config Config) (*Service, error) {
-	s := &Service{config: config}
+// New returns the service. It starts nothing; ctx bounds looking at the leases.
+func New(ctx context.Context, config Config) (*Service, error) {
+	claims, err := sequencer.NewClaims(ctx, config.JS, config.Instance, config.Deployment.Partitions)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{config: config, claims: claims}
 	for p := range streams.Partition(config.Deployment.Partitions) {
 		seq, err := sequencer.New(sequencer.Config{
 			Conn: config.Conn, JS: config.JS, Partition: p, Deployment: config.Deployment,
-			Instance: config.Instance, Logger: config.Logger, Metrics: config.Metrics, Now: config.Now,
+			Claims: claims, Logger: config.Logger, Metrics: config.Metrics, Now: config.Now,
 			WithoutDedup: config.WithoutDedup,
 			OnServe:      func() (func(), error) { return s.listen(p) },
 		})
@@ -62,6 +67,7 @@ func New(config Config) (*Service, error) {
 // Run serves until ctx ends and everything accepted is answered.
 func (s *Service) Run(ctx context.Context) error {
 	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return s.claims.Run(ctx) })
 	for _, seq := range s.sequencers {
 		tasks.Go(func() error { return seq.Run(ctx) })
 	}

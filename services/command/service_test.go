@@ -37,7 +37,7 @@ func serve(t testing.TB, n *streamtest.NATS, change func(*command.Config)) (stop
 	if change != nil {
 		change(&config)
 	}
-	service, err := command.New(config)
+	service, err := command.New(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,13 +76,23 @@ func do(t testing.TB, conn *nats.Conn, c *streampb.Command) *streampb.Result {
 }
 
 func try(conn *nats.Conn, c *streampb.Command, patience time.Duration) (*streampb.Result, error) {
+	return tryOn(conn, 0, c, patience)
+}
+
+func create(g streams.Group) *streampb.Command {
+	return &streampb.Command{Group: string(g), User: "alice", ClientId: newID().Bytes(), Body: &streampb.Command_CreateGroup{
+		CreateGroup: &streampb.CreateGroup{Kind: "community", Name: "G"},
+	}}
+}
+
+func tryOn(conn *nats.Conn, p streams.Partition, c *streampb.Command, patience time.Duration) (*streampb.Result, error) {
 	data, err := proto.Marshal(&streampb.CommandBatch{Commands: []*streampb.Command{c}})
 	if err != nil {
 		return nil, err
 	}
 	deadline := time.Now().Add(patience)
 	for {
-		msg, err := conn.Request(streams.CommandSubject(0), data, 2*time.Second)
+		msg, err := conn.Request(streams.CommandSubject(p), data, 2*time.Second)
 		switch {
 		case err == nil:
 			results := &streampb.ResultBatch{}

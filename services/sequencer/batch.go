@@ -49,6 +49,12 @@ func rejected(r *streams.Rejection) *streampb.Result {
 
 // take decides a batch, after its targets are looked up where that is needed.
 func (t *term) take(ctx context.Context, b *Batch) error {
+	if time.Since(b.submitted) > batchPatience {
+		// Its sender was told long ago that it failed; doing it now would
+		// surprise.
+		b.refuse(streams.RejectRetry(streams.Unavailable, time.Second, "the command waited too long"))
+		return nil
+	}
 	if t.lookUp(ctx, b) {
 		return nil // comes back through looked
 	}

@@ -18,7 +18,7 @@ type Config struct {
 	JS         jetstream.JetStream // on Conn; required
 	Partition  streams.Partition
 	Deployment topology.Deployment // as provisioned; chooses the append policy
-	Instance   string              // names this process in leases and fences; required
+	Claims     *Claims             // decides when to take and give it; required, shared by a process
 	Logger     *slog.Logger        // required
 	Metrics    *Metrics            // required; shared by the partitions of a process
 
@@ -40,8 +40,8 @@ func (c *Config) validate() error {
 	if c.Conn == nil || c.JS == nil {
 		problems = append(problems, errors.New("a connection is required"))
 	}
-	if c.Instance == "" {
-		problems = append(problems, errors.New("an instance name is required"))
+	if c.Claims == nil {
+		problems = append(problems, errors.New("claims are required"))
 	}
 	if c.Logger == nil || c.Metrics == nil {
 		problems = append(problems, errors.New("a logger and metrics are required"))
@@ -67,6 +67,9 @@ const (
 	drainPatience = 2 * time.Second
 	// beaconEvery is how often edges are told where channels stand.
 	beaconEvery = time.Second
+	// batchPatience is how long a batch may wait to be decided: as long as an
+	// edge waits for a command.
+	batchPatience = 5 * time.Second
 	// inboxSize bounds the batches waiting to be decided; when it is full new
 	// ones are answered unavailable.
 	inboxSize = 1024

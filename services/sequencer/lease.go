@@ -30,26 +30,28 @@ type lease struct {
 const (
 	leaseRenew = topology.LeaseTTL / 4
 	leaseTrust = topology.LeaseTTL * 3 / 4
+	leaseLook  = 50 * time.Millisecond
 )
 
+// errHandover: the partition goes to an instance that has fewer.
+var errHandover = errors.New("handed over")
+
 // acquire waits until this instance holds the partition's lease or ctx ends.
-func acquire(ctx context.Context, js jetstream.JetStream, p streams.Partition, instance string) (*lease, error) {
-	bucket, err := js.KeyValue(ctx, streams.LeaseBucket)
-	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", streams.LeaseBucket, err)
-	}
-	l := &lease{bucket: bucket, key: "partition." + p.String(), instance: instance}
-	tick := time.NewTicker(leaseRenew)
+func (c *Claims) acquire(ctx context.Context, p streams.Partition) (*lease, error) {
+	l := &lease{bucket: c.bucket, key: partitionKey + p.String(), instance: c.instance}
+	tick := time.NewTicker(leaseLook)
 	defer tick.Stop()
 	for {
-		sent := time.Now()
-		l.revision, err = bucket.Create(ctx, l.key, []byte(instance))
-		if err == nil {
-			l.renewed = sent
-			return l, nil
-		}
-		if !errors.Is(err, jetstream.ErrKeyExists) {
-			return nil, fmt.Errorf("take lease %s: %w", l.key, err)
+		if c.mayTake(p) {
+			sent := time.Now()
+			revision, err := c.bucket.Create(ctx, l.key, []byte(c.instance))
+			if err == nil {
+				l.revision, l.renewed = revision, sent
+				return l, nil
+			}
+			if !errors.Is(err, jetstream.ErrKeyExists) {
+				return nil, fmt.Errorf("take lease %s: %w", l.key, err)
+			}
 		}
 		select {
 		case <-tick.C:

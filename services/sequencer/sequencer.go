@@ -60,7 +60,11 @@ func (s *Sequencer) Run(ctx context.Context) error {
 			break
 		}
 		s.config.Metrics.Terms.WithLabelValues(cause(err)).Inc()
-		s.config.Logger.Warn("term ended", "err", err)
+		if errors.Is(err, errHandover) {
+			s.config.Logger.Info("handed over")
+		} else {
+			s.config.Logger.Warn("term ended", "err", err)
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -76,7 +80,7 @@ func cause(err error) string {
 		label string
 	}{
 		{eventlog.ErrFenced, "fenced"}, {eventlog.ErrFull, "full"},
-		{errLeaseLost, "lease"}, {eventlog.ErrUnknown, "unknown"},
+		{errLeaseLost, "lease"}, {eventlog.ErrUnknown, "unknown"}, {errHandover, "handover"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.label
@@ -104,7 +108,7 @@ type term struct {
 }
 
 func (s *Sequencer) runTerm(ctx context.Context) error {
-	lease, err := acquire(ctx, s.config.JS, s.config.Partition, s.config.Instance)
+	lease, err := s.config.Claims.acquire(ctx, s.config.Partition)
 	if err != nil {
 		return err
 	}
@@ -145,14 +149,15 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 	defer s.config.Metrics.Serving.Dec()
 	err = t.serve(termCtx)
 	stopOnce()
-	if ctx.Err() != nil && err == nil {
-		err = t.drain()
+	leaving := ctx.Err() != nil && err == nil || errors.Is(err, errHandover)
+	if leaving {
+		err = errors.Join(err, t.drain())
 	}
 	cancel(nil)
 	s.unanswered = append(t.waiting, t.abandonLookups()...)
-	if ctx.Err() != nil {
+	if leaving {
 		for _, b := range s.unanswered {
-			b.refuse(streams.RejectRetry(streams.Unavailable, 500*time.Millisecond, "the service is restarting"))
+			b.refuse(streams.RejectRetry(streams.Unavailable, 500*time.Millisecond, "the partition is changing hands"))
 		}
 		s.unanswered = nil
 	}
@@ -166,7 +171,7 @@ func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
 	if err != nil {
 		return nil, err
 	}
-	fence, err := proto.Marshal(&streampb.Fence{Instance: s.config.Instance, Ts: s.config.Now().UnixMilli()})
+	fence, err := proto.Marshal(&streampb.Fence{Instance: s.config.Claims.instance, Ts: s.config.Now().UnixMilli()})
 	if err != nil {
 		return nil, fmt.Errorf("encode fence: %w", err)
 	}
@@ -253,6 +258,9 @@ func (t *term) serve(ctx context.Context) error {
 		case now := <-tick.C:
 			if err = t.settle(t.log.Overdue(ackPatience)); err == nil {
 				err = settleState(t.state.Overdue(ackPatience))
+			}
+			if err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
+				err = errHandover
 			}
 			if err == nil && now.After(nextSnapshot) {
 				t.startSnapshot()
