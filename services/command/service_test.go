@@ -254,10 +254,9 @@ func TestClientIDsOutsideTheWindow(t *testing.T) {
 
 // storm lets senders repeat every message until it is answered while others
 // put up fences, and returns how often each id is in the log.
-func storm(t *testing.T, change func(*command.Config)) (doubled int) {
+func storm(t *testing.T, n *streamtest.NATS, change func(*command.Config)) (doubled int) {
 	t.Helper()
 	const senders, messages, fences = 20, 30, 12
-	n := streamtest.Provisioned(t, 1)
 	serve(t, n, change)
 	newGroup(t, n.Conn)
 	type sent struct {
@@ -334,13 +333,21 @@ func storm(t *testing.T, change func(*command.Config)) (doubled int) {
 }
 
 func TestEveryAcknowledgedSendIsThereOnceThroughFences(t *testing.T) {
-	if doubled := storm(t, nil); doubled != 0 {
+	if doubled := storm(t, streamtest.Provisioned(t, 1), nil); doubled != 0 {
+		t.Errorf("%d messages are in the log twice", doubled)
+	}
+}
+
+func TestTheStormOnAClusterOfThree(t *testing.T) {
+	cluster := streamtest.Three(t)
+	streamtest.Provision(t, cluster[0], topology.Deployment{Partitions: 1, Replicas: 3})
+	if doubled := storm(t, cluster[1], nil); doubled != 0 {
 		t.Errorf("%d messages are in the log twice", doubled)
 	}
 }
 
 func TestWithoutTheDuplicateWindowTheStormDoubles(t *testing.T) {
-	if doubled := storm(t, func(c *command.Config) { c.WithoutDedup = true }); doubled == 0 {
+	if doubled := storm(t, streamtest.Provisioned(t, 1), func(c *command.Config) { c.WithoutDedup = true }); doubled == 0 {
 		t.Error("nothing doubled without the duplicate window: the check can't fail")
 	}
 }
