@@ -42,12 +42,9 @@ type Service struct {
 	sequencers []*sequencer.Sequencer
 }
 
-// New returns the service. It starts nothing; ctx bounds looking at the leases.
-func New(ctx context.Context, config Config) (*Service, error) {
-	claims, err := sequencer.NewClaims(ctx, config.JS, config.Instance, config.Deployment.Partitions)
-	if err != nil {
-		return nil, err
-	}
+// New returns the service. It starts nothing.
+func New(config Config) (*Service, error) {
+	claims := sequencer.NewClaims(config.JS, config.Instance, config.Deployment.Partitions)
 	s := &Service{config: config, claims: claims}
 	for p := range streams.Partition(config.Deployment.Partitions) {
 		seq, err := sequencer.New(sequencer.Config{

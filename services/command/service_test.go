@@ -37,7 +37,7 @@ func serve(t testing.TB, n *streamtest.NATS, change func(*command.Config)) (stop
 	if change != nil {
 		change(&config)
 	}
-	service, err := command.New(t.Context(), config)
+	service, err := command.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

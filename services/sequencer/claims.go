@@ -29,10 +29,12 @@ import (
 // are spread over the rest; nothing else moves.
 type Claims struct {
 	// Static after NewClaims.
-	bucket     jetstream.KeyValue
+	js         jetstream.JetStream
 	instance   string
 	partitions uint32
 	ready      chan struct{} // closed by Run when the present leases are known
+
+	bucket jetstream.KeyValue // set by Run before it closes ready, static after
 
 	mu     sync.Mutex
 	owners map[streams.Partition]sighting // guarded by mu
@@ -51,21 +53,20 @@ const (
 )
 
 // NewClaims returns the claims of one instance. It starts nothing.
-func NewClaims(ctx context.Context, js jetstream.JetStream, instance string, partitions uint32) (*Claims, error) {
-	bucket, err := js.KeyValue(ctx, streams.LeaseBucket)
-	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", streams.LeaseBucket, err)
-	}
+func NewClaims(js jetstream.JetStream, instance string, partitions uint32) *Claims {
 	return &Claims{
-		bucket: bucket, instance: instance, partitions: partitions, ready: make(chan struct{}),
+		js: js, instance: instance, partitions: partitions, ready: make(chan struct{}),
 		owners: map[streams.Partition]sighting{}, nodes: map[string]time.Time{},
-	}, nil
+	}
 }
 
 // Run tells the others that this instance lives, and listens to them, until
 // ctx ends. An interruption of the watch is begun anew.
 func (c *Claims) Run(ctx context.Context) error {
 	defer func() {
+		if c.bucket == nil {
+			return
+		}
 		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = c.bucket.Delete(leave, nodeKey+c.instance) // else it expires
@@ -82,6 +83,13 @@ func (c *Claims) Run(ctx context.Context) error {
 }
 
 func (c *Claims) watch(ctx context.Context) error {
+	if c.bucket == nil {
+		bucket, err := c.js.KeyValue(ctx, streams.LeaseBucket)
+		if err != nil {
+			return fmt.Errorf("open bucket %s: %w", streams.LeaseBucket, err)
+		}
+		c.bucket = bucket
+	}
 	if _, err := c.bucket.Put(ctx, nodeKey+c.instance, nil); err != nil {
 		return err
 	}
@@ -198,14 +206,10 @@ func fit(instance string, partition streams.Partition) uint64 {
 	return x ^ x>>32
 }
 
-// mayTake reports whether a partition is free and this instance's to take.
+// mayTake reports whether a partition is free and this instance's to take;
+// only once ready is closed.
 func (c *Claims) mayTake(p streams.Partition) bool {
-	select {
-	case <-c.ready:
-		return c.plan(time.Now()).free[p] == c.instance
-	default:
-		return false
-	}
+	return c.plan(time.Now()).free[p] == c.instance
 }
 
 // mustGive reports whether this instance should hand a partition over, because

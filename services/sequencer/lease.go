@@ -38,6 +38,11 @@ var errHandover = errors.New("handed over")
 
 // acquire waits until this instance holds the partition's lease or ctx ends.
 func (c *Claims) acquire(ctx context.Context, p streams.Partition) (*lease, error) {
+	select {
+	case <-c.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	l := &lease{bucket: c.bucket, key: partitionKey + p.String(), instance: c.instance}
 	tick := time.NewTicker(leaseLook)
 	defer tick.Stop()
