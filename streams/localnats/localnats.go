@@ -130,8 +130,8 @@ func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect("", append(options, nats.InProcessServer(s.server))...)
 }
 
-// Clustered reports whether the cluster's meta leader is known.
-func (s *Server) Clustered() bool { return s.server.JetStreamClusterPeers() != nil }
+// Leads reports whether this server leads JetStream's cluster.
+func (s *Server) Leads() bool { return s.server.JetStreamIsLeader() }
 
 // Stop ends the server and waits for it.
 func (s *Server) Stop() {

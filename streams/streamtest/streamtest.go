@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -111,7 +112,7 @@ func Three(t testing.TB) [3]*NATS {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := cluster[0].JS.AccountInfo(ctx)
-		return err == nil && servers[0].Clustered()
+		return err == nil && slices.ContainsFunc(servers[:], (*localnats.Server).Leads)
 	})
 	return cluster
 }
