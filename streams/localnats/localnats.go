@@ -130,9 +130,6 @@ func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect("", append(options, nats.InProcessServer(s.server))...)
 }
 
-// Leads reports whether this server leads JetStream's cluster.
-func (s *Server) Leads() bool { return s.server.JetStreamIsLeader() }
-
 // Stop ends the server and waits for it.
 func (s *Server) Stop() {
 	s.server.Shutdown()

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -108,11 +107,14 @@ func Three(t testing.TB) [3]*NATS {
 		t.Cleanup(server.Stop)
 		cluster[i] = open(t, server)
 	}
-	Eventually(t, 30*time.Second, "JetStream of the cluster answers", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	// Placing a stream on all three is what tests will do next, and the only
+	// sign that each server knows the others.
+	Eventually(t, 30*time.Second, "the cluster places a stream on all three", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		_, err := cluster[0].JS.AccountInfo(ctx)
-		return err == nil && slices.ContainsFunc(servers[:], (*localnats.Server).Leads)
+		probe := jetstream.StreamConfig{Name: "PROBE", Replicas: 3, Storage: jetstream.MemoryStorage}
+		_, err := cluster[0].JS.CreateOrUpdateStream(ctx, probe)
+		return err == nil && cluster[0].JS.DeleteStream(ctx, probe.Name) == nil
 	})
 	return cluster
 }
