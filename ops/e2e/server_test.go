@@ -256,3 +256,11 @@ func awaitCount(t testing.TB, db *clickhouse.DB, want uint64, query string, para
 		return false
 	})
 }
+
+// natsCommand is a command as back ends send it over NATS.
+func natsCommand(command, token, body string) *nats.Msg {
+	return &nats.Msg{
+		Subject: streams.APISubject(command), Data: []byte(body),
+		Header: nats.Header{"Authorization": {"Bearer " + token}},
+	}
+}
