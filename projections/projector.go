@@ -10,11 +10,13 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/projections/clickhouse"
 	"github.com/throng/throng/projections/history"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
+	"github.com/throng/throng/streams/streampb"
 )
 
 const (
@@ -220,6 +222,7 @@ func (p *Projector) look(ctx context.Context, partition streams.Partition, progr
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
 	stored := progress.stored() // before the look: the log only grows
+	p.tell(partition, stored)
 	stream, err := p.js.Stream(ctx, streams.LogStream(partition))
 	if err != nil {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -240,4 +243,16 @@ func (p *Projector) look(ctx context.Context, partition streams.Partition, progr
 		p.metrics.behind.Dec()
 	}
 	*shorter = is
+}
+
+// tell publishes how far a log is stored, so that its owner may purge it up to
+// there. It is said again each second: a lost one costs nothing.
+func (p *Projector) tell(partition streams.Partition, stored streams.Seq) {
+	data, err := proto.Marshal(&streampb.Position{Seq: uint64(stored)})
+	if err == nil {
+		err = p.config.Conn.Publish(streams.PositionSubject(partition), data)
+	}
+	if err != nil {
+		p.logger.Debug("tell the position", "partition", partition, "err", err)
+	}
 }

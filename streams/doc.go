@@ -40,6 +40,7 @@
 //	throng.state.<p>.@fence             fences of the snapshot writer
 //	throng.cmd.<p>                      requests to the partition's owner
 //	throng.beacon.<p>                   where recently moved channels stand, once a second
+//	throng.position.<p>                 how far projections have stored the log, once a second
 //	throng.query.<name>                 requests to the projections
 //	throng.api.<command>                the client commands for back ends beside the cluster
 package streams

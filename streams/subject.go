@@ -14,6 +14,7 @@ const (
 	statePrefix  = "throng.state."
 	cmdPrefix    = "throng.cmd."
 	beaconPrefix = "throng.beacon."
+	posPrefix    = "throng.position."
 	queryPrefix  = "throng.query."
 	apiPrefix    = "throng.api."
 )
@@ -157,6 +158,9 @@ func CommandSubject(p Partition) string { return cmdPrefix + p.String() }
 
 // BeaconSubject is where the owner of a partition tells where channels stand.
 func BeaconSubject(p Partition) string { return beaconPrefix + p.String() }
+
+// PositionSubject is where projections tell how far they have stored a log.
+func PositionSubject(p Partition) string { return posPrefix + p.String() }
 
 // Queries the projections answer.
 const (

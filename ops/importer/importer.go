@@ -70,20 +70,79 @@ func Start(ctx context.Context, config Config) (*Import, error) {
 			return nil, fmt.Errorf("make group %s: %s", config.Group, r.GetMessage())
 		}
 	}
-	reader := eventlog.NewReader(config.Conn, streams.LogStream(im.partition))
-	filter := streams.GroupLogFilter(im.partition, config.Group)
-	err := reader.Scan(ctx, filter, 1, 0, func(m eventlog.Message) error {
+	lowest, err := im.readLog(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read what group %s holds: %w", config.Group, err)
+	}
+	for _, c := range []streams.Channel{streams.MembersChannel, config.Channel} {
+		if lowest[c] == 1 {
+			continue // the log holds all of it
+		}
+		if err := im.readStored(ctx, c, lowest[c]); err != nil {
+			return nil, fmt.Errorf("read what ClickHouse holds of group %s: %w", config.Group, err)
+		}
+	}
+	return im, nil
+}
+
+// readLog notes the ids in the log and returns the lowest version of each
+// channel that it still holds.
+func (im *Import) readLog(ctx context.Context) (lowest map[streams.Channel]streams.Version, err error) {
+	lowest = map[streams.Channel]streams.Version{}
+	reader := eventlog.NewReader(im.config.Conn, streams.LogStream(im.partition))
+	filter := streams.GroupLogFilter(im.partition, im.config.Group)
+	err = reader.Scan(ctx, filter, 1, 0, func(m eventlog.Message) error {
 		e, err := streams.UnmarshalEvent(m.Data, m.Seq)
 		if err != nil {
 			return err
 		}
+		if lowest[e.Channel] == 0 {
+			lowest[e.Channel] = e.V
+		}
 		im.present[e.ClientID] = struct{}{}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read what group %s holds: %w", config.Group, err)
+	return lowest, err
+}
+
+// readStored notes the ids of events that were purged from the log: those
+// before a version, or all with 0.
+func (im *Import) readStored(ctx context.Context, c streams.Channel, before streams.Version) error {
+	after := uint64(0)
+	for {
+		question := &streampb.EventQuery{Group: string(im.config.Group), Channel: string(c), After: after, Limit: 1000}
+		if before > 0 {
+			question.Upto = uint64(before) - 1
+		}
+		data, err := proto.Marshal(question)
+		if err != nil {
+			return fmt.Errorf("encode query: %w", err)
+		}
+		once, cancel := context.WithTimeout(ctx, 5*time.Second)
+		msg, err := im.config.Conn.RequestWithContext(once, streams.QueryEvents, data)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("ask the projections: %w", err)
+		}
+		page := &streampb.EventPage{}
+		if err := proto.Unmarshal(msg.Data, page); err != nil {
+			return fmt.Errorf("answer of the projections: %w", err)
+		}
+		if page.GetError() != nil {
+			return fmt.Errorf("ask the projections: %s", page.GetError().GetMessage())
+		}
+		for _, stored := range page.GetEvents() {
+			e, err := streams.UnmarshalEvent(stored.GetEvent(), streams.Seq(stored.GetSeq()))
+			if err != nil {
+				return err
+			}
+			im.present[e.ClientID] = struct{}{}
+			after = uint64(e.V)
+		}
+		if len(page.GetEvents()) == 0 {
+			return nil
+		}
 	}
-	return im, nil
 }
 
 // add queues a command unless its event is there already.

@@ -26,6 +26,9 @@ type Config struct {
 	Now func() time.Time
 	// SnapshotEvery is how often changed records are written. Default 2 s.
 	SnapshotEvery time.Duration
+	// RetainEvery is how often the head of the log is looked at for what may
+	// be purged. Default 10 s.
+	RetainEvery time.Duration
 	// OnServe is called when a term begins to take commands and returns what
 	// ends the intake. While it is not serving, nobody listens on the
 	// partition's command subject and askers are told so at once by NATS.
@@ -51,6 +54,9 @@ func (c *Config) validate() error {
 	}
 	if c.SnapshotEvery == 0 {
 		c.SnapshotEvery = 2 * time.Second
+	}
+	if c.RetainEvery == 0 {
+		c.RetainEvery = retainEvery
 	}
 	if c.OnServe == nil {
 		c.OnServe = func() (func(), error) { return func() {}, nil }

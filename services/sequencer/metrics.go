@@ -10,6 +10,7 @@ type Metrics struct {
 	Refused    *prometheus.CounterVec // events of the log that belong to nobody's history, by verdict
 	Snapshots  prometheus.Counter
 	Serving    prometheus.Gauge
+	LogBytes   *prometheus.GaugeVec // by partition
 	CommitTime prometheus.Histogram
 }
 
@@ -34,11 +35,14 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		Serving: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "throng_partitions_serving", Help: "Partitions this process serves now.",
 		}),
+		LogBytes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "throng_log_bytes", Help: "Size of a partition's log in JetStream, in bytes, as of the owner's last look (10 s). At the deployment's limit senders get unavailable.",
+		}, []string{"partition"}),
 		CommitTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "throng_commit_seconds", Help: "From taking a batch of commands to its answer, in seconds.",
 			Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .5, 1, 5},
 		}),
 	}
-	registerer.MustRegister(m.Commands, m.Events, m.Terms, m.Refused, m.Snapshots, m.Serving, m.CommitTime)
+	registerer.MustRegister(m.Commands, m.Events, m.Terms, m.Refused, m.Snapshots, m.Serving, m.LogBytes, m.CommitTime)
 	return m
 }

@@ -101,6 +101,7 @@ type term struct {
 	waiting   []*Batch    // decided, not answered, oldest first
 	snap      snapshot
 	authors   *authors
+	retention *retention
 
 	looked  chan *Batch   // batches whose targets were looked up; see target.go. Never closed.
 	lookups chan struct{} // a place for each running lookup
@@ -130,6 +131,9 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 	}()
 
 	t, err := s.takeOver(termCtx)
+	if errors.Is(err, eventlog.ErrFull) {
+		s.refuseFull(termCtx)
+	}
 	if err != nil {
 		if cause := context.Cause(termCtx); cause != nil {
 			err = fmt.Errorf("%w: %w", cause, err)
@@ -166,14 +170,10 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 
 // takeOver puts up the fences and folds the log up to them.
 func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
-	p, d := s.config.Partition, s.config.Deployment
+	p := s.config.Partition
 	logName, err := topology.LogName(ctx, s.config.JS, p)
 	if err != nil {
 		return nil, err
-	}
-	fence, err := proto.Marshal(&streampb.Fence{Instance: s.config.Claims.instance, Ts: s.config.Now().UnixMilli()})
-	if err != nil {
-		return nil, fmt.Errorf("encode fence: %w", err)
 	}
 	t := &term{
 		sequencer: s, logName: logName, authors: newAuthors(),
@@ -187,15 +187,14 @@ func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
 		{&t.log, streams.LogStream(p), streams.FenceSubject(p)},
 		{&t.state, streams.StateStream(p), streams.StateFence(p)},
 	} {
-		writer := eventlog.NewWriter(eventlog.WriterConfig{
-			Conn: s.config.Conn, Stream: part.stream, Fence: part.fence,
-			Batches:      eventlog.UseBatches(d.Replicas, d.SyncAlways),
-			WithoutFence: s.config.WithoutFence,
-		})
-		if *part.term, err = writer.Fence(ctx, fence); err != nil {
+		if *part.term, err = s.fence(ctx, part.stream, part.fence); err != nil {
 			t.close()
 			return nil, err
 		}
+	}
+	if t.retention, err = s.newRetention(); err != nil {
+		t.close()
+		return nil, err
 	}
 	t.committed = streams.Seq(t.log.Epoch())
 	if t.fold, err = s.recoverFold(ctx, t.committed); err != nil {
@@ -205,8 +204,26 @@ func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
 	return t, nil
 }
 
+// fence starts a term of appends on one stream.
+func (s *Sequencer) fence(ctx context.Context, stream, subject string) (*eventlog.Term, error) {
+	body, err := proto.Marshal(&streampb.Fence{Instance: s.config.Claims.instance, Ts: s.config.Now().UnixMilli()})
+	if err != nil {
+		return nil, fmt.Errorf("encode fence: %w", err)
+	}
+	d := s.config.Deployment
+	writer := eventlog.NewWriter(eventlog.WriterConfig{
+		Conn: s.config.Conn, Stream: stream, Fence: subject,
+		Batches:      eventlog.UseBatches(d.Replicas, d.SyncAlways),
+		WithoutFence: s.config.WithoutFence,
+	})
+	return writer.Fence(ctx, body)
+}
+
 func (t *term) close() {
 	t.wait.Wait()
+	if t.retention != nil {
+		t.retention.close()
+	}
 	for _, part := range []*eventlog.Term{t.log, t.state} {
 		if part != nil {
 			part.Close()
@@ -232,10 +249,18 @@ func (t *term) serve(ctx context.Context) error {
 	beacon := time.NewTicker(beaconEvery)
 	defer beacon.Stop()
 	nextSnapshot := time.Now().Add(t.sequencer.config.SnapshotEvery)
+	retain := time.NewTicker(t.sequencer.config.RetainEvery)
+	defer retain.Stop()
 	for {
 		inbox := t.sequencer.inbox
-		if t.log.Unsettled()+headroom > eventlog.MaxInFlight {
+		if t.log.Unsettled()+headroom > eventlog.MaxInFlight || t.retention.renew {
 			inbox = nil // the log must catch up first
+		}
+		if t.retention.renew && t.log.Unsettled() == 0 {
+			if err := t.renewFence(ctx); err != nil {
+				return err
+			}
+			continue
 		}
 		var err error
 		select {
@@ -252,6 +277,12 @@ func (t *term) serve(ctx context.Context) error {
 			err = t.settle(t.log.Settle(reply))
 		case reply := <-t.state.Replies():
 			err = settleState(t.state.Settle(reply))
+		case msg := <-t.retention.inbox:
+			t.retention.hear(msg)
+		case o := <-t.retention.purged:
+			t.retained(o)
+		case <-retain.C:
+			t.startRetention(ctx)
 		case <-beacon.C:
 			t.publishBeacon()
 			t.fold.dedup.expire(t.now())

@@ -2,8 +2,10 @@ package sequencer
 
 import (
 	"context"
+	"time"
 
 	"github.com/maypok86/otter/v2"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/services/group"
 	"github.com/throng/throng/streams"
@@ -113,7 +115,8 @@ func (t *term) abandonLookups() []*Batch {
 	return batches
 }
 
-// author finds who wrote a message by searching its channel's log.
+// author finds who wrote a message: in the log, or in ClickHouse where the log
+// no longer holds it.
 func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq) (streams.User, bool) {
 	reader := eventlog.NewReader(s.config.Conn, streams.LogStream(s.config.Partition))
 	subject := streams.LogSubject(s.config.Partition, key.group, key.channel)
@@ -129,8 +132,33 @@ func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq
 		found = e
 		return true, nil
 	})
-	if err != nil || found == nil || found.N != key.n || found.Kind() != streams.KindMessage {
+	if err == nil && found != nil && found.N == key.n && found.Kind() == streams.KindMessage {
+		return found.User, true
+	}
+	return s.storedAuthor(ctx, key)
+}
+
+// storedWithin bounds the question to the projections.
+const storedWithin = 2 * time.Second
+
+func (s *Sequencer) storedAuthor(ctx context.Context, key messageKey) (streams.User, bool) {
+	question, err := proto.Marshal(&streampb.HistoryQuery{
+		Group: string(key.group), Channel: string(key.channel), After: uint64(key.n) - 1, Limit: 1,
+	})
+	if err != nil {
 		return "", false
 	}
-	return found.User, true
+	ctx, cancel := context.WithTimeout(ctx, storedWithin)
+	defer cancel()
+	msg, err := s.config.Conn.RequestWithContext(ctx, streams.QueryHistory, question)
+	if err != nil {
+		return "", false
+	}
+	page := &streampb.HistoryPage{}
+	if err := proto.Unmarshal(msg.Data, page); err != nil || len(page.GetMessages()) == 0 {
+		return "", false
+	}
+	message := page.GetMessages()[0]
+	user, err := streams.ParseUser(message.GetUser())
+	return user, err == nil && message.GetN() == uint64(key.n)
 }

@@ -1980,6 +1980,52 @@ func (x *BeaconHead) GetV() uint64 {
 	return 0
 }
 
+// Position is what a projection publishes each second: everything of the log
+// up to seq is stored. Owners purge nothing beyond it.
+type Position struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Position) Reset() {
+	*x = Position{}
+	mi := &file_command_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Position) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Position) ProtoMessage() {}
+
+func (x *Position) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Position.ProtoReflect.Descriptor instead.
+func (*Position) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Position) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 var File_command_proto protoreflect.FileDescriptor
 
 const file_command_proto_rawDesc = "" +
@@ -2142,7 +2188,9 @@ const file_command_proto_rawDesc = "" +
 	"BeaconHead\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\f\n" +
-	"\x01v\x18\x03 \x01(\x04R\x01vB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
+	"\x01v\x18\x03 \x01(\x04R\x01v\"\x1c\n" +
+	"\bPosition\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seqB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
 
 var (
 	file_command_proto_rawDescOnce sync.Once
@@ -2156,7 +2204,7 @@ func file_command_proto_rawDescGZIP() []byte {
 	return file_command_proto_rawDescData
 }
 
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_command_proto_goTypes = []any{
 	(*CommandBatch)(nil),  // 0: throng.stream.v1.CommandBatch
 	(*Command)(nil),       // 1: throng.stream.v1.Command
@@ -2185,9 +2233,10 @@ var file_command_proto_goTypes = []any{
 	(*Snapshot)(nil),      // 24: throng.stream.v1.Snapshot
 	(*Beacon)(nil),        // 25: throng.stream.v1.Beacon
 	(*BeaconHead)(nil),    // 26: throng.stream.v1.BeaconHead
-	(Role)(0),             // 27: throng.stream.v1.Role
-	(Priority)(0),         // 28: throng.stream.v1.Priority
-	(*Settings)(nil),      // 29: throng.stream.v1.Settings
+	(*Position)(nil),      // 27: throng.stream.v1.Position
+	(Role)(0),             // 28: throng.stream.v1.Role
+	(Priority)(0),         // 29: throng.stream.v1.Priority
+	(*Settings)(nil),      // 30: throng.stream.v1.Settings
 }
 var file_command_proto_depIdxs = []int32{
 	1,  // 0: throng.stream.v1.CommandBatch.commands:type_name -> throng.stream.v1.Command
@@ -2206,24 +2255,24 @@ var file_command_proto_depIdxs = []int32{
 	15, // 13: throng.stream.v1.Command.canary:type_name -> throng.stream.v1.Canary
 	4,  // 14: throng.stream.v1.CreateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
 	4,  // 15: throng.stream.v1.UpdateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
-	27, // 16: throng.stream.v1.SettingsPatch.mention_all:type_name -> throng.stream.v1.Role
-	27, // 17: throng.stream.v1.SettingsPatch.attrs:type_name -> throng.stream.v1.Role
-	28, // 18: throng.stream.v1.Send.priority:type_name -> throng.stream.v1.Priority
-	27, // 19: throng.stream.v1.ReadMembers.role:type_name -> throng.stream.v1.Role
+	28, // 16: throng.stream.v1.SettingsPatch.mention_all:type_name -> throng.stream.v1.Role
+	28, // 17: throng.stream.v1.SettingsPatch.attrs:type_name -> throng.stream.v1.Role
+	29, // 18: throng.stream.v1.Send.priority:type_name -> throng.stream.v1.Priority
+	28, // 19: throng.stream.v1.ReadMembers.role:type_name -> throng.stream.v1.Role
 	17, // 20: throng.stream.v1.ResultBatch.results:type_name -> throng.stream.v1.Result
 	18, // 21: throng.stream.v1.Result.rejection:type_name -> throng.stream.v1.Rejection
 	19, // 22: throng.stream.v1.Result.group_info:type_name -> throng.stream.v1.GroupInfo
 	21, // 23: throng.stream.v1.Result.members:type_name -> throng.stream.v1.MemberPage
 	23, // 24: throng.stream.v1.Result.access:type_name -> throng.stream.v1.Access
 	24, // 25: throng.stream.v1.Result.snapshot:type_name -> throng.stream.v1.Snapshot
-	29, // 26: throng.stream.v1.GroupInfo.settings:type_name -> throng.stream.v1.Settings
+	30, // 26: throng.stream.v1.GroupInfo.settings:type_name -> throng.stream.v1.Settings
 	20, // 27: throng.stream.v1.GroupInfo.channels:type_name -> throng.stream.v1.ChannelInfo
-	27, // 28: throng.stream.v1.GroupInfo.role:type_name -> throng.stream.v1.Role
+	28, // 28: throng.stream.v1.GroupInfo.role:type_name -> throng.stream.v1.Role
 	22, // 29: throng.stream.v1.MemberPage.members:type_name -> throng.stream.v1.MemberInfo
-	27, // 30: throng.stream.v1.MemberInfo.role:type_name -> throng.stream.v1.Role
-	27, // 31: throng.stream.v1.Access.role:type_name -> throng.stream.v1.Role
+	28, // 30: throng.stream.v1.MemberInfo.role:type_name -> throng.stream.v1.Role
+	28, // 31: throng.stream.v1.Access.role:type_name -> throng.stream.v1.Role
 	20, // 32: throng.stream.v1.Snapshot.channels:type_name -> throng.stream.v1.ChannelInfo
-	29, // 33: throng.stream.v1.Snapshot.settings:type_name -> throng.stream.v1.Settings
+	30, // 33: throng.stream.v1.Snapshot.settings:type_name -> throng.stream.v1.Settings
 	26, // 34: throng.stream.v1.Beacon.heads:type_name -> throng.stream.v1.BeaconHead
 	35, // [35:35] is the sub-list for method output_type
 	35, // [35:35] is the sub-list for method input_type
@@ -2261,7 +2310,7 @@ func file_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -40,7 +40,14 @@ type Deployment struct {
 	// MaxLogBytes limits each partition's log; at the limit senders get
 	// unavailable and nothing is lost. Bytes, 0 for none.
 	MaxLogBytes int64 `json:"max_log_bytes"`
+	// HotWindow is how long events stay in JetStream at least. What is older,
+	// projected and in a snapshot is purged. At least MinHotWindow; 0 keeps
+	// everything for ever.
+	HotWindow time.Duration `json:"hot_window"`
 }
+
+// MinHotWindow covers the duplicate window, which is rebuilt from the log.
+const MinHotWindow = 2 * streams.DedupWindow
 
 // ErrNotProvisioned: there is no deployment on this NATS yet.
 var ErrNotProvisioned = errors.New("not provisioned: run «throng provision» first")
@@ -55,6 +62,9 @@ func (d Deployment) validate() error {
 	}
 	if d.MaxLogBytes < 0 {
 		problems = append(problems, fmt.Errorf("max log bytes must not be negative, not %d", d.MaxLogBytes))
+	}
+	if d.HotWindow != 0 && d.HotWindow < MinHotWindow {
+		problems = append(problems, fmt.Errorf("the hot window must be 0 or at least %v, not %v", MinHotWindow, d.HotWindow))
 	}
 	return errors.Join(problems...)
 }

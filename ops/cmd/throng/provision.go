@@ -4,19 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/throng/throng/projections/clickhouse"
 	"github.com/throng/throng/streams/topology"
 )
 
 type provisionCommand struct {
-	NATS        natsURL `name:"nats" help:"NATS servers, comma-separated." default:"nats://127.0.0.1:4222" placeholder:"URL"`
-	ClickHouse  dsn     `name:"clickhouse" help:"ClickHouse's native protocol; without it no tables are made." placeholder:"DSN"`
-	Partitions  count   `help:"Partitions of the log, 1 to 1024. Fixed at the first provisioning; 0 keeps what is there, or makes 16." default:"0"`
-	Replicas    count   `help:"Copies of each stream: 1, 3 or 5; 0 keeps what is there, or makes 1." default:"0"`
-	SyncAlways  bool    `help:"Say that the NATS servers run with sync_interval: always, which chooses how appends travel."`
-	MaxLogBytes size    `help:"Size limit of each partition's log, in bytes; at the limit senders get unavailable. 0 for none." default:"0" placeholder:"BYTES"`
-	DryRun      bool    `help:"Only show what would change."`
+	NATS        natsURL  `name:"nats" help:"NATS servers, comma-separated." default:"nats://127.0.0.1:4222" placeholder:"URL"`
+	ClickHouse  dsn      `name:"clickhouse" help:"ClickHouse's native protocol; without it no tables are made." placeholder:"DSN"`
+	Partitions  count    `help:"Partitions of the log, 1 to 1024. Fixed at the first provisioning; 0 keeps what is there, or makes 16." default:"0"`
+	Replicas    count    `help:"Copies of each stream: 1, 3 or 5; 0 keeps what is there, or makes 1." default:"0"`
+	SyncAlways  bool     `help:"Say that the NATS servers run with sync_interval: always, which chooses how appends travel."`
+	MaxLogBytes size     `help:"Size limit of each partition's log, in bytes; at the limit senders get unavailable. 0 for none." default:"0" placeholder:"BYTES"`
+	HotWindow   lifetime `help:"How long events stay in JetStream at least, 30m or more; older ones are purged once ClickHouse has them. Without it they stay for ever." placeholder:"DURATION"`
+	DryRun      bool     `help:"Only show what would change."`
 }
 
 func (c *provisionCommand) Run(ctx context.Context, p *program) error {
@@ -36,6 +38,9 @@ func (c *provisionCommand) Run(ctx context.Context, p *program) error {
 	deployment.SyncAlways = c.SyncAlways || deployment.SyncAlways
 	if c.MaxLogBytes != 0 {
 		deployment.MaxLogBytes = int64(c.MaxLogBytes)
+	}
+	if c.HotWindow != 0 {
+		deployment.HotWindow = time.Duration(c.HotWindow)
 	}
 	// Shown first, so that an operator sees what a slow or failing change was.
 	changes, err := topology.Provision(ctx, js, deployment, true)

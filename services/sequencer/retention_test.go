@@ -1,0 +1,228 @@
+package sequencer_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throng/throng/services/group"
+	"github.com/throng/throng/services/sequencer"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/eventlog"
+	"github.com/throng/throng/streams/streampb"
+	"github.com/throng/throng/streams/streamtest"
+	"github.com/throng/throng/streams/topology"
+)
+
+const patience = 20 * time.Second
+
+// owner is a sequencer that is spoken to directly.
+type owner struct {
+	t   *testing.T
+	n   *streamtest.NATS
+	seq *sequencer.Sequencer
+	now func() time.Time
+}
+
+func start(t *testing.T, n *streamtest.NATS, now func() time.Time) (o *owner, stop func()) {
+	t.Helper()
+	deployment, err := topology.Load(t.Context(), n.JS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := sequencer.NewClaims(n.JS, "test-"+rand.Text()[:6], 1)
+	seq, err := sequencer.New(sequencer.Config{
+		Conn: n.Conn, JS: n.JS, Deployment: deployment, Claims: claims, Logger: streamtest.Logger(t),
+		Metrics: sequencer.NewMetrics(prometheus.NewRegistry()), Now: now,
+		SnapshotEvery: 20 * time.Millisecond, RetainEvery: 20 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = claims.Run(ctx) }()
+	served := make(chan struct{})
+	go func() { defer close(served); _ = seq.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if !stopped {
+			stopped = true
+			cancel()
+			<-served
+			<-ended
+		}
+	}
+	t.Cleanup(stop)
+	return &owner{t: t, n: n, seq: seq, now: now}, stop
+}
+
+func (o *owner) do(body any) *streampb.Result {
+	o.t.Helper()
+	var entropy [10]byte
+	_, _ = rand.Read(entropy[:])
+	answers := make(chan []*streampb.Result, 1)
+	err := o.seq.Submit(&sequencer.Batch{
+		Commands: []sequencer.Command{{
+			Group: "g", ClientID: streams.MakeClientID(o.now().UnixMilli(), entropy),
+			Request: group.Request{User: "alice", Body: body},
+		}},
+		Respond: func(results []*streampb.Result) { answers <- results },
+	})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	select {
+	case results := <-answers:
+		return results[0]
+	case <-time.After(patience):
+		o.t.Fatal("no answer")
+		return nil
+	}
+}
+
+func (o *owner) send(count int) {
+	o.t.Helper()
+	for i := range count {
+		if r := o.do(&streampb.Send{Channel: "c", Type: "text", Body: fmt.Append(nil, "message ", i)}); r.GetRejection() != nil {
+			o.t.Fatalf("send: %v", r.GetRejection())
+		}
+	}
+}
+
+func (o *owner) prepare() {
+	o.t.Helper()
+	for _, body := range []any{&streampb.CreateGroup{Kind: "community"}, &streampb.CreateChannel{Channel: "c", Kind: "public"}} {
+		if r := o.do(body); r.GetRejection() != nil {
+			o.t.Fatalf("%T: %v", body, r.GetRejection())
+		}
+	}
+}
+
+// project says that the projections have stored the log up to seq.
+func (o *owner) project(seq uint64) {
+	o.t.Helper()
+	data, err := proto.Marshal(&streampb.Position{Seq: seq})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if err := o.n.Conn.Publish(streams.PositionSubject(0), data); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// ends returns the first and last sequence of the log.
+func (o *owner) ends() (first, last uint64) {
+	o.t.Helper()
+	stream, err := o.n.JS.Stream(o.t.Context(), streams.LogStream(0))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	state := stream.CachedInfo().State
+	return state.FirstSeq, state.LastSeq
+}
+
+func retaining(t *testing.T) *streamtest.NATS {
+	n := streamtest.New(t)
+	streamtest.Provision(t, n, topology.Deployment{Partitions: 1, Replicas: 1, HotWindow: topology.MinHotWindow})
+	return n
+}
+
+func later() time.Time { return time.Now().Add(3 * time.Hour) }
+
+func TestOnlyWhatIsOldProjectedAndInASnapshotIsPurged(t *testing.T) {
+	n := retaining(t)
+	young, stop := start(t, n, time.Now)
+	young.prepare()
+	young.send(50)
+	_, last := young.ends()
+	young.project(last)
+	young.send(1)
+	stop()
+	if first, _ := young.ends(); first != 1 {
+		t.Fatalf("the log begins at %d although nothing in it is old", first)
+	}
+
+	old, stop := start(t, n, later) // everything is older than the hot window now
+	old.send(1)
+	if first, _ := old.ends(); first != 1 {
+		t.Fatalf("the log begins at %d although nothing is known to be projected", first)
+	}
+	streamtest.Eventually(t, patience, "what is projected is purged, and no more", func() bool {
+		old.project(20)
+		first, _ := old.ends()
+		if first > 21 {
+			t.Fatalf("the log begins at %d although only 20 are projected", first)
+		}
+		return first == 21
+	})
+	_, last = old.ends()
+	streamtest.Eventually(t, patience, "the fence is renewed, and what was before the old one goes", func() bool {
+		old.project(last)
+		first, _ := old.ends()
+		return first > last
+	})
+	old.send(3)
+	stop()
+	again, _ := start(t, n, later)
+	r := again.do(&streampb.Send{Channel: "c", Type: "text", Body: []byte("after")})
+	if r.GetV() != 56 || r.GetN() != 56 {
+		t.Fatalf("after purging and a restart: v %d n %d, want 56", r.GetV(), r.GetN())
+	}
+}
+
+func TestAFullLogRefusesClearlyAndComesBack(t *testing.T) {
+	n := streamtest.New(t)
+	d := topology.Deployment{Partitions: 1, Replicas: 1, MaxLogBytes: 64 << 10, HotWindow: topology.MinHotWindow}
+	streamtest.Provision(t, n, d)
+	o, stop := start(t, n, time.Now)
+	o.prepare()
+	var refused *streampb.Rejection
+	acknowledged := uint64(0)
+	for refused == nil {
+		r := o.do(&streampb.Send{Channel: "c", Type: "text", Body: make([]byte, 8<<10)})
+		if refused = r.GetRejection(); refused == nil {
+			acknowledged = r.GetV()
+		}
+	}
+	if refused.GetCode() != string(streams.Unavailable) || refused.GetRetryMs() == 0 {
+		t.Errorf("a full log answers %v, want unavailable with retry_ms", refused)
+	}
+	stop()
+	// Time passes, and the projections have it all.
+	o, _ = start(t, n, later)
+	_, last := o.ends()
+	streamtest.Eventually(t, patience, "sending works again", func() bool {
+		o.project(last)
+		r := o.do(&streampb.Send{Channel: "c", Type: "text", Body: []byte("after")})
+		if r.GetRejection() == nil && r.GetV() != acknowledged+1 {
+			t.Fatalf("v %d after %d", r.GetV(), acknowledged)
+		}
+		return r.GetRejection() == nil
+	})
+}
+
+// What a newer fence cut off is folded from the log by the next term alike.
+func TestRenewalIsRefusedWhenAnotherWrote(t *testing.T) {
+	n := retaining(t)
+	o, _ := start(t, n, later)
+	o.prepare()
+	o.send(5)
+	w := eventlog.NewWriter(eventlog.WriterConfig{Conn: n.Conn, Stream: streams.LogStream(0), Fence: streams.FenceSubject(0)})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	rival, err := w.Fence(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rival.Close()
+	o.send(5) // refused, folded anew, decided again
+	if r := o.do(&streampb.Send{Channel: "c", Type: "text", Body: []byte("x")}); r.GetV() != 11 {
+		t.Errorf("v %d, want 11", r.GetV())
+	}
+}
