@@ -74,8 +74,12 @@ func Start(ctx context.Context, config Config) (*Import, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read what group %s holds: %w", config.Group, err)
 	}
+	heads, err := im.heads(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look at group %s: %w", config.Group, err)
+	}
 	for _, c := range []streams.Channel{streams.MembersChannel, config.Channel} {
-		if lowest[c] == 1 {
+		if lowest[c] == 1 || heads[c] == 0 && c == config.Channel {
 			continue // the log holds all of it
 		}
 		if err := im.readStored(ctx, c, lowest[c]); err != nil {
@@ -83,6 +87,22 @@ func Start(ctx context.Context, config Config) (*Import, error) {
 		}
 	}
 	return im, nil
+}
+
+// heads returns how far the group's channels are.
+func (im *Import) heads(ctx context.Context) (map[streams.Channel]uint64, error) {
+	results, err := im.request(ctx, []*streampb.Command{{
+		Group: string(im.config.Group), User: string(im.config.Owner), Server: true,
+		Body: &streampb.Command_GroupInfo{GroupInfo: &streampb.ReadGroup{}},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	heads := map[streams.Channel]uint64{}
+	for _, info := range results[0].GetGroupInfo().GetChannels() {
+		heads[streams.Channel(info.GetChannel())] = info.GetV()
+	}
+	return heads, nil
 }
 
 // readLog notes the ids in the log and returns the lowest version of each

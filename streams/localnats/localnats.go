@@ -84,17 +84,32 @@ func Start(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure nats-server: %w", err)
 	}
-	s.SetLoggerV2(&logAdapter{config.Logger}, false, false, false)
+	log := &logAdapter{logger: config.Logger, fatal: make(chan string, 1)}
+	s.SetLoggerV2(log, false, false, false)
 	s.Start()
-	if !s.ReadyForConnections(readyWithin) {
+	if err := log.awaitReady(s); err != nil {
 		s.Shutdown()
 		s.WaitForShutdown()
-		if config.Listen != "" {
-			return nil, fmt.Errorf("nats-server does not accept connections on %s: is the address in use?", config.Listen)
-		}
-		return nil, errors.New("nats-server does not accept connections")
+		return nil, err
 	}
 	return &Server{server: s, listen: config.Listen != ""}, nil
+}
+
+// awaitReady waits until the server accepts connections or has said why it
+// never will, such as an address in use.
+func (a *logAdapter) awaitReady(s *server.Server) error {
+	const look = 100 * time.Millisecond
+	for deadline := time.Now().Add(readyWithin); time.Now().Before(deadline); {
+		if s.ReadyForConnections(look) {
+			return nil
+		}
+		select {
+		case line := <-a.fatal:
+			return fmt.Errorf("nats-server: %s", line)
+		default:
+		}
+	}
+	return errors.New("nats-server does not accept connections")
 }
 
 func splitAddress(address string) (host string, port int, err error) {
@@ -137,7 +152,10 @@ func (s *Server) Stop() {
 }
 
 // logAdapter hands the server's log lines to slog.
-type logAdapter struct{ logger *slog.Logger }
+type logAdapter struct {
+	logger *slog.Logger
+	fatal  chan string // holds the first line the server can't go on after; never closed
+}
 
 func (a *logAdapter) Noticef(format string, v ...any) {
 	a.logger.Debug("nats-server", "line", fmt.Sprintf(format, v...))
@@ -146,7 +164,12 @@ func (a *logAdapter) Warnf(format string, v ...any) {
 	a.logger.Warn("nats-server", "line", fmt.Sprintf(format, v...))
 }
 func (a *logAdapter) Fatalf(format string, v ...any) {
-	a.logger.Error("nats-server", "line", fmt.Sprintf(format, v...))
+	line := fmt.Sprintf(format, v...)
+	a.logger.Error("nats-server", "line", line)
+	select {
+	case a.fatal <- line:
+	default: // the first one is the cause
+	}
 }
 func (a *logAdapter) Errorf(format string, v ...any) {
 	a.logger.Error("nats-server", "line", fmt.Sprintf(format, v...))

@@ -26,8 +26,8 @@ type devCommand struct {
 	ClickHouseListen   address `name:"clickhouse-listen" help:"Loopback address of the ClickHouse engine run here." default:"127.0.0.1:9000" placeholder:"HOST:PORT"`
 	ClickHouse         dsn     `name:"clickhouse" help:"Use this ClickHouse instead of running one." placeholder:"DSN"`
 	NATS               natsURL `name:"nats" help:"Use this NATS instead of running one." placeholder:"URL"`
-	Partitions         count   `help:"Partitions of the log, fixed at the first start." default:"4"`
-	JWTSecret          string  `name:"jwt-secret" help:"Secret of HS256 tokens, 32 bytes or more. Without it dev:<user> is a token." placeholder:"SECRET"`
+	Partitions         spread  `help:"Partitions of the log, fixed at the first start." default:"4"`
+	JWTSecret          secret  `name:"jwt-secret" help:"Secret of HS256 tokens, 32 bytes or more. Without it dev:<user> is a token." placeholder:"SECRET"`
 	UnsafeWithoutDedup bool    `hidden:"" help:"Switch the duplicate window off: only for showing that a test notices."`
 	Cache              string  `help:"Folder for what is downloaded once. Default: throng in the user's cache folder." placeholder:"DIR"`
 }
@@ -139,7 +139,7 @@ func (c *devCommand) setMode(ctx context.Context, js jetstream.JetStream) (secre
 		return "", fmt.Errorf("set development mode: %w", err)
 	}
 	if c.JWTSecret != "" {
-		return c.JWTSecret, nil
+		return string(c.JWTSecret), nil
 	}
 	return topology.DevSecret(ctx, js)
 }

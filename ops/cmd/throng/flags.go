@@ -30,6 +30,9 @@ type (
 	dsn       string        // clickhouse://…
 	lifetime  time.Duration // above 0
 	count     uint32
+	secret    string // of HS256 tokens; empty for none
+	spread    uint32 // partitions of a log
+	copies    int    // of a stream
 	size      int64 // bytes
 )
 
@@ -48,6 +51,9 @@ func (p *problems) mappers() kong.Option {
 			value(p, parseDSN),
 			value(p, parseLifetime),
 			value(p, parseCount),
+			value(p, parseSecret),
+			value(p, parseSpread),
+			value(p, parseCopies),
 			value(p, parseSize),
 			value(p, streams.ParseGroup),
 			value(p, streams.ParseChannel),
@@ -73,7 +79,11 @@ func value[T any](p *problems, parse func(string) (T, error)) kong.Option {
 			if errors.As(err, &rejection) {
 				err = errors.New(rejection.Message)
 			}
-			p.found = append(p.found, fmt.Errorf("--%s=%v: %w", ctx.Value.Name, token.Value, err))
+			given := fmt.Sprintf("=%v", token.Value)
+			if _, hidden := any(parsed).(secret); hidden {
+				given = "" // what is printed is kept in logs
+			}
+			p.found = append(p.found, fmt.Errorf("--%s%s: %w", ctx.Value.Name, given, err))
 			return nil
 		}
 		target.Set(reflect.ValueOf(parsed))
@@ -138,12 +148,49 @@ func parseCount(s string) (count, error) {
 	return count(n), nil
 }
 
+// minSecret is the least length of an HS256 key (RFC 7518, section 3.2), in
+// bytes. A shorter one can be guessed.
+const minSecret = 32
+
+func parseSecret(s string) (secret, error) {
+	if s != "" && len(s) < minSecret {
+		return "", fmt.Errorf("must have %d bytes or more", minSecret)
+	}
+	return secret(s), nil
+}
+
+func parseSpread(s string) (spread, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n < 1 || n > 1024 {
+		return 0, errors.New("must be 1 to 1024")
+	}
+	return spread(n), nil
+}
+
+func parseCopies(s string) (copies, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || !slices.Contains([]int{1, 3, 5}, n) {
+		return 0, errors.New("must be 1, 3 or 5")
+	}
+	return copies(n), nil
+}
+
 func parseSize(s string) (size, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {
 		return 0, errors.New("must be a number of bytes, 0 or more")
 	}
 	return size(n), nil
+}
+
+// describe is a flag's help. Where a placeholder says what a value looks like,
+// the parser's own help leaves the default out.
+func describe(v *kong.Value) string {
+	text := kong.DefaultHelpValueFormatter(v)
+	if v.Flag != nil && v.Flag.PlaceHolder != "" && v.Default != "" {
+		text += " Default: " + v.Default + "."
+	}
+	return text
 }
 
 // environment reads THRONG_<FLAG>.

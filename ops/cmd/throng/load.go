@@ -13,7 +13,7 @@ import (
 
 type loadCommand struct {
 	URL       string   `name:"url" help:"The edge's WebSocket." default:"ws://127.0.0.1:8080/v1/ws" placeholder:"URL"`
-	JWTSecret string   `name:"jwt-secret" help:"Secret to sign the users' tokens with. Without it they are dev:<user>." placeholder:"SECRET"`
+	JWTSecret secret   `name:"jwt-secret" help:"Secret to sign the users' tokens with. Without it they are dev:<user>." placeholder:"SECRET"`
 	Readers   count    `help:"Connections that follow the channel." default:"10"`
 	Senders   count    `help:"Connections that send." default:"10"`
 	Rate      count    `help:"Messages a second, all senders together; 0: as fast as answers come." default:"1000"`
@@ -33,7 +33,7 @@ func (c *loadCommand) Run(ctx context.Context, p *program) error {
 			if c.JWTSecret == "" {
 				return "dev:" + user, nil
 			}
-			return makeToken(c.JWTSecret, streams.User(user), false, time.Hour)
+			return makeToken(string(c.JWTSecret), streams.User(user), false, time.Hour)
 		},
 	})
 	if err != nil {

@@ -16,12 +16,12 @@ type tokenCommand struct {
 	User      streams.User `help:"Whose token." required:"" placeholder:"USER"`
 	Server    bool         `help:"Make it a server token: it may act as any user and skips membership."`
 	TTL       lifetime     `name:"ttl" help:"How long it is good for." default:"24h" placeholder:"DURATION"`
-	JWTSecret string       `name:"jwt-secret" help:"The HS256 secret the edges have. Without it, that of the development deployment at --nats." placeholder:"SECRET"`
+	JWTSecret secret       `name:"jwt-secret" help:"The HS256 secret the edges have. Without it, that of the development deployment at --nats." placeholder:"SECRET"`
 	NATS      natsURL      `name:"nats" help:"NATS of the development deployment." default:"nats://127.0.0.1:4222" placeholder:"URL"`
 }
 
 func (c *tokenCommand) Run(ctx context.Context, p *program) error {
-	secret := c.JWTSecret
+	secret := string(c.JWTSecret)
 	if secret == "" {
 		var err error
 		if secret, err = c.devSecret(ctx, p); err != nil {
