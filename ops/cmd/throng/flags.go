@@ -33,7 +33,7 @@ type (
 	secret    string // of HS256 tokens; empty for none
 	spread    uint32 // partitions of a log
 	copies    int    // of a stream
-	size      int64 // bytes
+	size      int64  // bytes
 )
 
 // problems collects what is wrong with values, instead of stopping at the

@@ -13,8 +13,8 @@ import (
 type provisionCommand struct {
 	NATS        natsURL  `name:"nats" help:"NATS servers, comma-separated." default:"nats://127.0.0.1:4222" placeholder:"URL"`
 	ClickHouse  dsn      `name:"clickhouse" help:"ClickHouse's native protocol; without it no tables are made." placeholder:"DSN"`
-	Partitions  count    `help:"Partitions of the log, 1 to 1024. Fixed at the first provisioning; 0 keeps what is there, or makes 16." default:"0"`
-	Replicas    count    `help:"Copies of each stream: 1, 3 or 5; 0 keeps what is there, or makes 1." default:"0"`
+	Partitions  spread   `help:"Partitions of the log, 1 to 1024. Fixed at the first provisioning. Default: what is there, or 16." placeholder:"COUNT"`
+	Replicas    copies   `help:"Copies of each stream: 1, 3 or 5. Default: what is there, or 1." placeholder:"COUNT"`
 	SyncAlways  bool     `help:"Say that the NATS servers run with sync_interval: always, which chooses how appends travel."`
 	MaxLogBytes size     `help:"Size limit of each partition's log, in bytes; at the limit senders get unavailable. 0 for none." default:"0" placeholder:"BYTES"`
 	HotWindow   lifetime `help:"How long events stay in JetStream at least, 30m or more; older ones are purged once ClickHouse has them. Without it they stay for ever." placeholder:"DURATION"`
