@@ -325,6 +325,11 @@ func (o *Owner) write(g *group, c *streampb.Command, id streams.ClientID) *strea
 			Target: body.Edit.GetN(), Body: body.Edit.GetBody(), BodyJson: body.Edit.GetBodyJson(),
 		}})
 	case *streampb.Command_Recall:
+		info := g.channels[streams.Channel(body.Recall.GetChannel())]
+		if info == nil {
+			return refused(streams.NotFound)
+		}
+		info.Recalled = append(info.Recalled, body.Recall.GetN())
 		return o.append(g, c, id, streams.Channel(body.Recall.GetChannel()), streams.MessageRecalled{MessageRecalled: &streampb.MessageRecalled{
 			Target: body.Recall.GetN(),
 		}})

@@ -143,7 +143,9 @@ func (c *channel) fill(ctx context.Context) {
 		entries, err := v.hub.config.Loader.Events(ctx, v.target(c.name), missing)
 		v.mu.Lock()
 		for _, entry := range entries {
-			if !v.closed && streams.Judge(c.place, entry.Event) == streams.Belongs {
+			// The loader has judged it against the fences of its time. Judged here,
+			// an event of an earlier term would seem stale behind a newer fence.
+			if !v.closed && entry.Event.V == c.place.V+1 {
 				c.apply(entry)
 			}
 		}
