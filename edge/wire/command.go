@@ -8,8 +8,9 @@ import (
 	"github.com/throng/throng/streams/streampb"
 )
 
-// MaxFrame is the largest WebSocket message and HTTP or NATS body, in bytes.
-const MaxFrame = 64 << 10
+// MaxFrame is the largest WebSocket message and HTTP or NATS body, in bytes: a
+// body of the largest size fits even if every byte of it is escaped as \u00XX.
+const MaxFrame = 128 << 10
 
 // Name is the name of a command.
 type Name string

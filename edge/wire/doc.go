@@ -29,7 +29,7 @@
 //
 // # Sizes
 //
-//	MaxFrame     64 KiB   a WebSocket message, an HTTP or NATS body
+//	MaxFrame     128 KiB  a WebSocket message, an HTTP or NATS body
 //	BlockEvents  10       events of one block frame
 //	streams.Max…          what is inside a command
 package wire
