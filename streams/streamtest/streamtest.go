@@ -26,9 +26,14 @@ type NATS struct {
 }
 
 // New starts a server without a port; it ends with the test.
-func New(t testing.TB) *NATS {
+func New(t testing.TB) *NATS { return start(t, false) }
+
+// Syncing is [New] with every write synced before it is acknowledged.
+func Syncing(t testing.TB) *NATS { return start(t, true) }
+
+func start(t testing.TB, syncAlways bool) *NATS {
 	t.Helper()
-	server, err := localnats.Start(localnats.Config{DataDir: t.TempDir(), Logger: Logger(t)})
+	server, err := localnats.Start(localnats.Config{DataDir: t.TempDir(), Logger: Logger(t), SyncAlways: syncAlways})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +80,13 @@ func open(t testing.TB, server *localnats.Server) *NATS {
 }
 
 // Three starts a cluster of three servers on loopback ports and returns a
-// connection to each, once JetStream answers.
-func Three(t testing.TB) [3]*NATS {
+// connection to each, once it places streams.
+func Three(t testing.TB) [3]*NATS { return three(t, false) }
+
+// ThreeSyncing is [Three] with every write synced before it is acknowledged.
+func ThreeSyncing(t testing.TB) [3]*NATS { return three(t, true) }
+
+func three(t testing.TB, syncAlways bool) [3]*NATS {
 	t.Helper()
 	routes := make([]string, 3)
 	for i := range routes {
@@ -91,7 +101,9 @@ func Three(t testing.TB) [3]*NATS {
 				DataDir: filepath.Join(dir, fmt.Sprint(i)),
 				Listen:  "127.0.0.1:0",
 				Logger:  slog.New(slog.DiscardHandler),
-				Cluster: &localnats.Cluster{Server: fmt.Sprintf("n%d", i), Listen: routes[i], Routes: routes},
+
+				SyncAlways: syncAlways,
+				Cluster:    &localnats.Cluster{Server: fmt.Sprintf("n%d", i), Listen: routes[i], Routes: routes},
 			})
 			servers[i] = server
 			started <- err
