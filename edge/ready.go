@@ -18,8 +18,10 @@ import (
 )
 
 const (
-	// readyFor is how long an answer stands.
-	readyFor = 2 * time.Second
+	// readyFor is how long a good answer stands, unreadyFor a bad one: who
+	// starts something waits for the good one.
+	readyFor   = 2 * time.Second
+	unreadyFor = 100 * time.Millisecond
 	// probePatience bounds one probe.
 	probePatience = 3 * time.Second
 )
@@ -60,7 +62,11 @@ func newProbe(conn *nats.Conn, asker *owner.Client, partitions uint32) *probe {
 func (p *probe) now(ctx context.Context) readiness {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.at.IsZero() && time.Since(p.at) < readyFor {
+	stands := unreadyFor
+	if p.last.Ready {
+		stands = readyFor
+	}
+	if !p.at.IsZero() && time.Since(p.at) < stands {
 		return p.last
 	}
 	// Others wait for this answer: it does not end with its first asker.
