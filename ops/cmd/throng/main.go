@@ -40,6 +40,8 @@ type cli struct {
 	Provision   provisionCommand   `cmd:"" help:"Make the streams, buckets and tables of a deployment, or bring them up to date."`
 	Token       tokenCommand       `cmd:"" help:"Print a token for a user or a back end."`
 	Import      importCommand      `cmd:"" help:"Bring in chat logs from elsewhere."`
+	Doctor      doctorCommand      `cmd:"" help:"Say what is wrong with a deployment and how to mend it."`
+	Inspect     inspectCommand     `cmd:"" help:"Look at partitions and logs."`
 	Load        loadCommand        `cmd:"" help:"Put load on a deployment and tell whether it was carried: nothing lost, doubled or out of order."`
 	SQL         sqlCommand         `cmd:"" name:"sql" help:"Run a query in ClickHouse and print what it returns."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
