@@ -270,9 +270,14 @@ func crash(t *testing.T, s *server, rounds int) (*crowd, []*event) {
 	newGroup(t, s.listen, "storm", "general", "owner", members...)
 	crowd := startCrowd(t, s.listen, "storm", "general", members, 0)
 	var slowest time.Duration
-	for range rounds {
-		crowd.awaitAcks(t, 100+rand.Int64N(200))
+	for round := range rounds {
+		crowd.awaitAcks(t, 100+rand.Int64N(900))
 		s.kill9()
+		if round%4 == 1 { // once more while it starts
+			s.launch()
+			pause(t.Context(), rand.N(time.Second))
+			s.kill9()
+		}
 		s.restart()
 		slowest = max(slowest, s.ready)
 	}
@@ -291,8 +296,8 @@ func crash(t *testing.T, s *server, rounds int) (*crowd, []*event) {
 	return crowd, events
 }
 
-// It proves guarantees 1 to 3 over kill -9 of the whole process, 20 times,
-// while 50 users send: what was acknowledged is in the channel exactly once,
+// It proves guarantees 1 to 3 over kill -9 of the whole process, 20 times and
+// now and then again while it starts, while 50 users send: what was acknowledged is in the channel exactly once,
 // at the numbers that were acknowledged; v and n are dense; each user's
 // messages stand in the order they were sent; and every client_id, sent once
 // more, is answered with its first numbers.

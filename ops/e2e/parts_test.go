@@ -4,15 +4,20 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/throng/throng/projections/clickhouse"
 	"github.com/throng/throng/projections/engine"
+	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/localnats"
 	"github.com/throng/throng/streams/streamtest"
+	"github.com/throng/throng/streams/topology"
 )
 
 // It proves that a second edge beside a running `dev` serves the same groups:
@@ -22,6 +27,38 @@ func TestSecondEdgeBesideDev(t *testing.T) {
 	s := startServer(t)
 	other := startEdge(t, s.nats)
 	bothWays(t, s.listen, other)
+	sameIDEverywhere(t, s.listen, other)
+}
+
+// sameIDEverywhere repeats commands at once on many connections of two edges:
+// each is done once, and all get its numbers.
+func sameIDEverywhere(t *testing.T, one, two string) {
+	t.Helper()
+	var clients []*client
+	for i := range 10 {
+		clients = append(clients, connect(t, []string{one, two}[i%2], "dev:alice"))
+	}
+	head := clients[0].mustSubscribe(t, "g1", "general", nil).V
+	for round := range uint64(50) {
+		message := object{"group": "g1", "channel": "general", "client_id": newID(), "body": "once"}
+		var waiting []*waiter
+		for i := range 20 {
+			w, err := clients[i%len(clients)].begin("send", message, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			waiting = append(waiting, w)
+		}
+		for i, w := range waiting {
+			var answer object
+			if err := clients[i%len(clients)].end(w, &answer); err != nil || answer.number("v") != head+round+1 {
+				t.Fatalf("the same message for the %dth time: %v, %v, want v %d", i+1, answer, err, head+round+1)
+			}
+		}
+	}
+	if now := clients[1].mustSubscribe(t, "g1", "general", nil).V; now != head+50 {
+		t.Errorf("50 messages sent 20 times each made %d events", now-head)
+	}
 }
 
 // startEdge starts an edge beside others and returns its address.
@@ -57,8 +94,9 @@ func bothWays(t *testing.T, one, two string) {
 // It proves that the parts run as processes of their own on a NATS and a
 // ClickHouse that others run: provisioning shows what it does and changes
 // nothing the second time, two edges deliver to each other, everything comes to
-// ClickHouse, and a services process that is killed under load is replaced by
-// another that was waiting or started later, with nothing lost or doubled.
+// ClickHouse, and a services process that is killed or frozen under load is
+// replaced by one that was waiting or is started later; the frozen one does no
+// harm when it wakes up. Nothing is lost, doubled or out of order.
 func TestPartsAsProcessesOfTheirOwn(t *testing.T) {
 	const secret = "a secret of these tests, 32 bytes or more"
 	nats := startNATS(t)
@@ -113,15 +151,24 @@ func TestPartsAsProcessesOfTheirOwn(t *testing.T) {
 	crowd.awaitAcks(t, 50)
 	t.Logf("sends went on %v after the only services process was killed", time.Since(died).Round(time.Millisecond))
 	crowd.awaitAcks(t, 200)
-	// … and with another that takes over.
+	// … with another that takes over from one that only seems dead, and then
+	// wakes up in the belief to own the partitions …
 	spare := start(t, nil, "services", "--nats", nats)
 	streamtest.Eventually(t, patience, "the second services process runs", func() bool {
 		return contains(spare.stderr.String(), "services run") || spare.exited()
 	})
-	services.kill9()
+	frozen := ownerOf(t, nats, "g1", services, spare)
+	frozen.signal(syscall.SIGSTOP)
 	died = time.Now()
 	crowd.awaitAcks(t, 50)
-	t.Logf("sends went on %v after the owner of all partitions was killed beside a second one", time.Since(died).Round(time.Millisecond))
+	t.Logf("sends went on %v after the owner was frozen", time.Since(died).Round(time.Millisecond))
+	frozen.signal(syscall.SIGCONT)
+	crowd.awaitAcks(t, 500)
+	// … and back.
+	ownerOf(t, nats, "g1", services, spare).kill9()
+	died = time.Now()
+	crowd.awaitAcks(t, 50)
+	t.Logf("sends went on %v after the owner was killed beside another", time.Since(died).Round(time.Millisecond))
 	crowd.awaitAcks(t, 200)
 	crowd.end(t)
 
@@ -131,6 +178,37 @@ func TestPartsAsProcessesOfTheirOwn(t *testing.T) {
 		t.Errorf("%d acknowledged, delivered: %v", total, v)
 	}
 	awaitCount(t, database(t, dsn), total, "SELECT count() FROM messages FINAL WHERE `group` = {g:String}", clickhouse.Params{"g": "g1"})
+}
+
+// ownerOf returns which of the services processes has a group's partition.
+func ownerOf(t testing.TB, url string, group streams.Group, processes ...*process) (owner *process) {
+	t.Helper()
+	conn, js := connectNATS(t, url)
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	deployment, err := topology.Load(ctx, js)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases, err := js.KeyValue(ctx, streams.LeaseBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := "partition." + streams.PartitionOf(group, deployment.Partitions).String()
+	streamtest.Eventually(t, patience, "the partition has an owner", func() bool {
+		lease, err := leases.Get(ctx, key)
+		if err != nil {
+			return false
+		}
+		for _, p := range processes {
+			if strings.HasSuffix(string(lease.Value()), fmt.Sprintf("-%d", p.cmd.Process.Pid)) {
+				owner = p
+			}
+		}
+		return owner != nil
+	})
+	return owner
 }
 
 // startNATS runs a NATS server in this process.

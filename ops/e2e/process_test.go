@@ -96,6 +96,7 @@ func cleanEnvironment() []string {
 func (p *process) cleanup() {
 	if !p.exited() {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		_ = p.cmd.Process.Signal(syscall.SIGCONT) // a test may have left it stopped
 		select {
 		case <-p.ended:
 		case <-time.After(terminateWithin):
@@ -128,6 +129,13 @@ func (p *process) exited() bool {
 func (p *process) kill9() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatalf("%s: %v", p.name, err)
+	}
 }
 
 // terminate asks the process to end and returns how long it took. It fails the

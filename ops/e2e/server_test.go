@@ -172,7 +172,12 @@ func (s *server) serverToken(t testing.TB) string {
 // connect joins the server's NATS.
 func (s *server) connect(t testing.TB) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	conn, err := nats.Connect(s.nats, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	return connectNATS(t, s.nats)
+}
+
+func connectNATS(t testing.TB, url string) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/throng/throng/projections/clickhouse"
 )
 
@@ -55,6 +57,42 @@ func TestDevStartsEndsAndGoesOn(t *testing.T) {
 	}
 	if got := len(alice.mustPull(t, "g1", "general", 0, 31)); got != 31 {
 		t.Errorf("pull after the second start: %d events, want 31", got)
+	}
+}
+
+// It proves that SIGTERM under load is as harmless: it ends within 10 s with
+// exit code 0, clients are told to come back (bye, then close code 1012), and
+// what was acknowledged is there, once, when they do.
+func TestSIGTERMUnderLoad(t *testing.T) {
+	s := startServer(t)
+	members := users(10)
+	newGroup(t, s.listen, "g1", "general", "owner", members...)
+	var idle []*client
+	for range 30 {
+		c := connect(t, s.listen, "dev:owner")
+		c.mustSubscribe(t, "g1", "general", nil)
+		idle = append(idle, c)
+	}
+	crowd := startCrowd(t, s.listen, "g1", "general", members, 0)
+	crowd.awaitAcks(t, 200)
+	t.Logf("ended after %.1f s", s.terminate().Seconds())
+	for _, c := range idle {
+		<-c.ended
+		bye := c.frames["bye"] // the reader has ended
+		if len(bye) != 1 || bye[0].number("retry_ms") == 0 || bye[0].text("reason") == "" {
+			t.Fatalf("before the end the server said %v, want one bye with a reason and retry_ms", bye)
+		}
+		if !websocket.IsCloseError(c.why, 1012) {
+			t.Fatalf("the connection ended with %v, want close code 1012", c.why)
+		}
+	}
+	s.restart()
+	crowd.awaitAcks(t, 200)
+	crowd.end(t)
+	total := uint64(crowd.acked.Load())
+	events := connect(t, s.listen, "dev:owner").mustPull(t, "g1", "general", 0, total)
+	if v := crowd.judge(events); v.lost+v.moved+v.doubled+v.out+v.unknown > 0 {
+		t.Errorf("%d acknowledged: %v", total, v)
 	}
 }
 
