@@ -17,8 +17,9 @@ import (
 const (
 	// Deadline is how long a command may take in all.
 	Deadline = 5 * time.Second
-	// attempt is how long one request waits for its answer.
-	attempt = 2 * time.Second
+	// attempt is how long one request waits for its answer. A request to an owner
+	// that died is repeated after it, about when the next owner serves.
+	attempt = time.Second
 	// backOffMin and backOffMax bound the wait before the next attempt.
 	backOffMin = 50 * time.Millisecond
 	backOffMax = 250 * time.Millisecond

@@ -12,6 +12,7 @@ import (
 
 	"github.com/throng/throng/edge"
 	"github.com/throng/throng/edge/edgetest"
+	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
 )
 
@@ -30,7 +31,7 @@ func TestHowConnectionsEnd(t *testing.T) {
 		{"no token", func(c *client) { c.write(`{"id":1,"connect":{}}`) }, 4401},
 		{"binary", func(c *client) { c.write(connect); _ = c.conn.WriteMessage(websocket.BinaryMessage, []byte("x")) }, 1003},
 		{"not UTF-8", func(c *client) { c.write(connect); c.write("{\"id\":2,\"ping\":{\"\xff\":1}}") }, 1007},
-		{"too large", func(c *client) { c.write(connect); c.write(strings.Repeat("x", 65<<10)) }, 1009},
+		{"too large", func(c *client) { c.write(connect); c.write(strings.Repeat("x", wire.MaxFrame+1)) }, 1009},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -131,7 +131,7 @@ func AppendGroup(b []byte, group streams.Group, info *streampb.GroupInfo) []byte
 	w.text("group", string(group))
 	w.text("kind", info.GetKind())
 	w.text("name", info.GetName())
-	w.text("role", RoleName(info.GetRole()))
+	w.text("role", streams.RoleName(info.GetRole()))
 	w.key("settings")
 	w.b = appendSettings(w.b, info.GetSettings())
 	var channels [][]byte
@@ -161,7 +161,7 @@ func AppendMembers(b []byte, page *streampb.MemberPage) []byte {
 	for _, m := range page.GetMembers() {
 		o := object(nil)
 		o.text("user", m.GetUser())
-		o.text("role", RoleName(m.GetRole()))
+		o.text("role", streams.RoleName(m.GetRole()))
 		o.signed("joined", m.GetJoined())
 		members = append(members, o.end())
 	}

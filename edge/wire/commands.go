@@ -183,7 +183,7 @@ func parseSend(f *fields, c *Command) {
 	send.MentionAll, _ = f.flag("mention_all")
 	send.MentionRoles = f.texts("mention_roles", streams.MaxMentions)
 	for _, s := range send.MentionRoles {
-		if _, ok := parseRole(s); !ok {
+		if _, ok := streams.ParseRole(s); !ok {
 			f.bad("mention_roles must be of owner, admin, moderator and member")
 		}
 	}

@@ -40,7 +40,7 @@ func AppendEvent(b []byte, e *streams.Event) []byte {
 		w.text("name", p.GetName())
 	case streams.MemberJoined:
 		w.text("member", p.GetMember())
-		w.text("role", RoleName(p.GetRole()))
+		w.text("role", streams.RoleName(p.GetRole()))
 		w.some("reason", p.GetReason())
 	case streams.MemberLeft:
 		w.text("member", p.GetMember())

@@ -89,8 +89,8 @@ func appendSettings(b []byte, s *streampb.Settings) []byte {
 	o.text("history", s.GetHistory())
 	o.signed("slow_mode_ms", s.GetSlowModeMs())
 	o.signed("max_message_bytes", s.GetMaxMessageBytes())
-	o.text("mention_all", RoleName(s.GetMentionAll()))
-	o.text("attrs", RoleName(s.GetAttrs()))
+	o.text("mention_all", streams.RoleName(s.GetMentionAll()))
+	o.text("attrs", streams.RoleName(s.GetAttrs()))
 	o.signed("room_idle_ms", s.GetRoomIdleMs())
 	return o.end()
 }

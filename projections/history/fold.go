@@ -131,20 +131,6 @@ func priorityValue(name string) streampb.Priority {
 	return streampb.Priority_PRIORITY_NORMAL
 }
 
-func roleName(r streampb.Role) string {
-	switch r {
-	case streampb.Role_ROLE_MEMBER:
-		return "member"
-	case streampb.Role_ROLE_MODERATOR:
-		return "moderator"
-	case streampb.Role_ROLE_ADMIN:
-		return "admin"
-	case streampb.Role_ROLE_OWNER:
-		return "owner"
-	}
-	return "none"
-}
-
 // ClickHouse's DateTime64 and the driver's nanoseconds both end where these
 // do. A time outside is a back end's mistake in an import; the event keeps it.
 var (

@@ -73,7 +73,7 @@ func (r *eventRows) add(record Record) {
 	case streams.ChannelCreated:
 		r.typ[i], r.about[i], r.name[i] = p.GetKind(), p.GetChannel(), p.GetName()
 	case streams.MemberJoined:
-		r.member[i], r.role[i], r.reason[i] = p.GetMember(), roleName(p.GetRole()), p.GetReason()
+		r.member[i], r.role[i], r.reason[i] = p.GetMember(), streams.RoleName(p.GetRole()), p.GetReason()
 	case streams.MemberLeft:
 		r.member[i], r.reason[i] = p.GetMember(), p.GetReason()
 	}

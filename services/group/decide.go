@@ -93,7 +93,7 @@ func (s *State) atLeast(r Request, least streampb.Role, what string) error {
 	if r.Server || s.role(r.User) >= least {
 		return nil
 	}
-	return streams.Reject(streams.Forbidden, "%s needs the role %s", what, RoleName(least))
+	return streams.Reject(streams.Forbidden, "%s needs the role %s", what, streams.RoleName(least))
 }
 
 func (s *State) createGroup(r Request, body *streampb.CreateGroup) (Decision, error) {

@@ -7,21 +7,6 @@ import (
 	"github.com/throng/throng/streams/streampb"
 )
 
-// RoleName is a role's name on the wire, empty for none.
-func RoleName(r streampb.Role) string {
-	switch r {
-	case streampb.Role_ROLE_MEMBER:
-		return "member"
-	case streampb.Role_ROLE_MODERATOR:
-		return "moderator"
-	case streampb.Role_ROLE_ADMIN:
-		return "admin"
-	case streampb.Role_ROLE_OWNER:
-		return "owner"
-	}
-	return ""
-}
-
 // maxMemberPage bounds one answer to members.
 const maxMemberPage = 1000
 

@@ -34,7 +34,11 @@ func patch(s *streampb.Settings, p *streampb.SettingsPatch) (*streampb.Settings,
 		s.MuteAll = p.GetMuteAll()
 	}
 	if p.History != nil {
-		if h := p.GetHistory(); h != "all" && h != "since_join" {
+		switch p.GetHistory() {
+		case "all":
+		case "since_join": // accepted without being obeyed it would give away what was meant to be hidden
+			return nil, streams.Reject(streams.BadRequest, "settings.history since_join is not available in this version")
+		default:
 			return nil, streams.Reject(streams.BadRequest, "settings.history must be all or since_join")
 		}
 		s.History = p.GetHistory()
