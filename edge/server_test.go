@@ -16,6 +16,7 @@ import (
 
 	"github.com/throng/throng/edge"
 	"github.com/throng/throng/edge/edgetest"
+	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streamtest"
 	"github.com/throng/throng/streams/topology"
@@ -79,7 +80,7 @@ func TestCommandsOverHTTP(t *testing.T) {
 		{"no JSON", "dev:bob", "ping", `x`, 400, "bad_request"},
 		{"not UTF-8", "dev:bob", "ping", "{\"\xff\":1}", 400, "bad_request"},
 		{"an array", "dev:bob", "ping", `[]`, 400, "bad_request"},
-		{"a large request", "dev:bob", "ping", `{"x":"` + strings.Repeat("x", 65<<10) + `"}`, 413, "too_large"},
+		{"a large request", "dev:bob", "ping", `{"x":"` + strings.Repeat("x", wire.MaxFrame) + `"}`, 413, "too_large"},
 		{"a large body", "dev:bob", "send", `{"group":"g","channel":"c","body":"` + strings.Repeat("x", streams.MaxBody+1) + `"}`, 413, "too_large"},
 		{"the largest body", "dev:bob", "send", `{"group":"g","channel":"c","body":"` + strings.Repeat("x", streams.MaxBody) + `"}`, 200, "ok"},
 		{"who is no member", "dev:carol", "history", `{"group":"g","channel":"c"}`, 403, "not_member"},
@@ -210,7 +211,7 @@ func TestCommandsOverNATS(t *testing.T) {
 	if got := code(ask("", "ping", `{}`)); got != "unauthorized" {
 		t.Errorf("without a token: %s", got)
 	}
-	if got := code(ask("dev:bob", "ping", `{"x":"`+strings.Repeat("x", 65<<10)+`"}`)); got != "too_large" {
+	if got := code(ask("dev:bob", "ping", `{"x":"`+strings.Repeat("x", wire.MaxFrame)+`"}`)); got != "too_large" {
 		t.Errorf("too large: %s", got)
 	}
 }
