@@ -40,13 +40,13 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	var problems []error
 	if c.Conn == nil {
-		problems = append(problems, errors.New("Conn is missing"))
+		problems = append(problems, errors.New("a connection is missing"))
 	}
 	if c.Partitions == 0 {
-		problems = append(problems, errors.New("Partitions is missing"))
+		problems = append(problems, errors.New("the number of partitions is missing"))
 	}
 	if c.DSN == "" {
-		problems = append(problems, errors.New("DSN is missing"))
+		problems = append(problems, errors.New("a DSN is missing"))
 	}
 	if c.MaxRows < 0 || c.MaxBytes < 0 || c.Linger < 0 || c.Poll < 0 {
 		problems = append(problems, errors.New("MaxRows, MaxBytes, Linger and Poll must not be negative"))

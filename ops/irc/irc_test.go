@@ -331,7 +331,10 @@ func TestReadErrorEndsTheSequence(t *testing.T) {
 
 func TestParseStopsWhenAsked(t *testing.T) {
 	n := 0
-	for range Parse(strings.NewReader("a\nb\nc\n"), christmas) {
+	for _, err := range Parse(strings.NewReader("a\nb\nc\n"), christmas) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 2 {
 			break
 		}

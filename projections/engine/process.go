@@ -134,7 +134,7 @@ func (p *process) waitReady(ctx context.Context, addr, name string) error {
 		case <-p.ended:
 			return p.exit()
 		case <-deadline.C:
-			return fmt.Errorf("no answer at %s within %v (%v); the engine said: %s", addr, startLimit, err, p.log.said())
+			return fmt.Errorf("no answer at %s within %v (%w); the engine said: %s", addr, startLimit, err, p.log.said())
 		case <-ticker.C:
 		}
 	}
