@@ -101,7 +101,7 @@ func TestAllAcknowledgedRowsSurviveAKilledChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	stored := map[uint64]bool{}
 	for rows.Next() {
 		var a uint64

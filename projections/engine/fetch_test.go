@@ -177,7 +177,7 @@ func TestFetchSaysWhatIsMissing(t *testing.T) {
 	t.Run("the network", func(t *testing.T) {
 		r := serveRegistry(t, nil)
 		t.Setenv("npm_config_registry", "http://127.0.0.1:1/") // nobody listens there
-		wantRefused(t, r, engine.ErrOffline)
+		_ = wantRefused(t, r, engine.ErrOffline)
 	})
 	t.Run("the package", func(t *testing.T) {
 		r := serveRegistry(t, nil)

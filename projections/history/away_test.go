@@ -86,7 +86,9 @@ func TestMoreThanItCanDoAtOnceIsRefusedAtOnce(t *testing.T) {
 	go func() { ended <- s.Run(ctx) }()
 	defer func() {
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}()
 	streamtest.Eventually(t, patience, "the service answers", func() bool {
 		data, _ := proto.Marshal(&streampb.EventQuery{Group: "g", Channel: "c"})
