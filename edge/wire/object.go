@@ -91,7 +91,7 @@ func (w *writer) array(name string, items [][]byte) {
 // would end the frame.
 func (w *writer) body(body []byte, isJSON bool) {
 	w.key("body")
-	if !isJSON {
+	if !isJSON || len(body) == 0 {
 		w.b = appendString(w.b, body)
 		return
 	}
