@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/throng/throng/edge/token"
 	"github.com/throng/throng/streams/topology"
 )
 
@@ -27,6 +28,9 @@ type Config struct {
 	Listen string
 	// JWTSecret verifies tokens signed with HS256; empty: none is accepted.
 	JWTSecret []byte
+	// Keys verify tokens signed with RS256, ES256 or EdDSA; nil: none is
+	// accepted.
+	Keys *token.KeySet
 	// DevMode tells whether dev:<user> is a token, asked at most once a
 	// second. Default: what is stored in NATS.
 	DevMode func(context.Context) (bool, error)

@@ -55,7 +55,7 @@ func New(config Config) (*Edge, error) {
 	config = config.withDefaults()
 	e := &Edge{config: config, listening: make(chan struct{})}
 	e.life, e.end = context.WithCancel(context.Background())
-	e.verifier = token.New(token.Config{Secret: config.JWTSecret, DevMode: config.DevMode})
+	e.verifier = token.New(token.Config{Secret: config.JWTSecret, Keys: config.Keys, DevMode: config.DevMode})
 	partitions := config.Deployment.Partitions
 	asker := owner.New(config.Conn, partitions)
 	e.hub = hub.New(hub.Config{

@@ -33,6 +33,8 @@ type Identity struct {
 type Config struct {
 	// Secret verifies HS256; empty: no such token is accepted.
 	Secret []byte
+	// Keys verify RS256, ES256 and EdDSA; nil: no such token is accepted.
+	Keys *KeySet
 	// DevMode tells whether dev:<user> is a token. It is asked at most once a
 	// second; nil means never.
 	DevMode func(context.Context) (bool, error)
@@ -55,8 +57,12 @@ func New(config Config) *Verifier {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	methods := []string{jwt.SigningMethodHS256.Alg()}
+	if config.Keys != nil {
+		methods = append(methods, jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg())
+	}
 	return &Verifier{config: config, parser: jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithValidMethods(methods),
 		jwt.WithExpirationRequired(),
 		jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(config.Now),
@@ -107,7 +113,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 		return identity(name, false, time.Time{})
 	}
 	var c claims
-	if _, err := v.parser.ParseWithClaims(token, &c, v.key); err != nil {
+	if _, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return v.key(ctx, t) }); err != nil {
 		if errors.Is(err, jwt.ErrTokenExpired) {
 			return Identity{}, ErrExpired
 		}
@@ -116,14 +122,24 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	return identity(c.Subject, c.Throng.Server, c.ExpiresAt.Time)
 }
 
-// key returns what verifies a token whose algorithm was found to be allowed.
-// Here further kinds of keys are chosen by the token's key id.
-func (v *Verifier) key(t *jwt.Token) (any, error) {
-	_, critical := t.Header["crit"] // extensions we would have to understand
-	if _, hmac := t.Method.(*jwt.SigningMethodHMAC); !hmac || critical || len(v.config.Secret) == 0 {
+// key returns what verifies a token whose algorithm was found to be allowed:
+// the secret for HS256, else the key the token names, if it is one of that
+// algorithm.
+func (v *Verifier) key(ctx context.Context, t *jwt.Token) (any, error) {
+	if _, critical := t.Header["crit"]; critical { // extensions we would have to understand
 		return nil, ErrInvalid
 	}
-	return v.config.Secret, nil
+	if _, hmac := t.Method.(*jwt.SigningMethodHMAC); hmac {
+		if len(v.config.Secret) == 0 {
+			return nil, ErrInvalid
+		}
+		return v.config.Secret, nil
+	}
+	if v.config.Keys == nil {
+		return nil, ErrInvalid
+	}
+	id, _ := t.Header["kid"].(string)
+	return v.config.Keys.find(ctx, id, t.Method.Alg())
 }
 
 func identity(name string, server bool, expires time.Time) (Identity, error) {

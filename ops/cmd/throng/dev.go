@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/throng/throng/clients/demo"
 	"github.com/throng/throng/projections/engine"
@@ -20,6 +19,7 @@ import (
 )
 
 type devCommand struct {
+	authFlags
 	Listen             address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	Data               string  `help:"Folder for everything that is kept." default:"./throng-data" placeholder:"DIR"`
 	NATSListen         address `name:"nats-listen" help:"Address of the NATS server run here." default:"127.0.0.1:4222" placeholder:"HOST:PORT"`
@@ -27,7 +27,6 @@ type devCommand struct {
 	ClickHouse         dsn     `name:"clickhouse" help:"Use this ClickHouse instead of running one." placeholder:"DSN"`
 	NATS               natsURL `name:"nats" help:"Use this NATS instead of running one." placeholder:"URL"`
 	Partitions         spread  `help:"Partitions of the log, fixed at the first start." default:"4"`
-	JWTSecret          secret  `name:"jwt-secret" help:"Secret of HS256 tokens, 32 bytes or more. Without it dev:<user> is a token." placeholder:"SECRET"`
 	UnsafeWithoutDedup bool    `hidden:"" help:"Switch the duplicate window off: only for showing that a test notices."`
 	Cache              string  `help:"Folder for what is downloaded once. Default: throng in the user's cache folder." placeholder:"DIR"`
 }
@@ -93,11 +92,10 @@ func (c *devCommand) Run(ctx context.Context, p *program) (err error) {
 			return fmt.Errorf("clickhouse: %w", err)
 		}
 	}
-	secret, err := c.provision(ctx, p.logger)
-	if err != nil {
+	if err := c.provision(ctx, p.logger); err != nil {
 		return err
 	}
-	address, err := c.startParts(ctx, p, parts, clickhouseDSN, secret)
+	address, err := c.startParts(ctx, p, parts, clickhouseDSN)
 	if err != nil {
 		return err
 	}
@@ -107,15 +105,16 @@ func (c *devCommand) Run(ctx context.Context, p *program) (err error) {
 		}
 		return err
 	}
-	welcome{address: address, nats: string(c.NATS), clickhouse: clickhouseDSN, dev: c.JWTSecret == "", elapsed: time.Since(started)}.print(p.stdout)
+	welcome{address: address, nats: string(c.NATS), clickhouse: clickhouseDSN, dev: !c.given(), elapsed: time.Since(started)}.print(p.stdout)
 	return parts.wait(ctx)
 }
 
-// provision makes the deployment and returns the secret of its tokens.
-func (c *devCommand) provision(ctx context.Context, logger *slog.Logger) (secret string, err error) {
+// provision makes the deployment, and stores for every part joined to this NATS
+// whether names are tokens.
+func (c *devCommand) provision(ctx context.Context, logger *slog.Logger) error {
 	conn, js, err := connect(c.NATS, "dev", logger)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, setupWithin)
@@ -125,28 +124,20 @@ func (c *devCommand) provision(ctx context.Context, logger *slog.Logger) (secret
 		deployment, err = topology.Deployment{Partitions: uint32(c.Partitions), Replicas: 1}, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("read the deployment: %w", err)
+		return fmt.Errorf("read the deployment: %w", err)
 	}
 	if _, err := topology.Provision(ctx, js, deployment, false); err != nil {
-		return "", fmt.Errorf("provision: %w", err)
+		return fmt.Errorf("provision: %w", err)
 	}
-	return c.setMode(ctx, js)
-}
-
-// setMode stores for every part joined to this NATS whether names are tokens.
-func (c *devCommand) setMode(ctx context.Context, js jetstream.JetStream) (secret string, err error) {
-	if err := topology.SetDevMode(ctx, js, c.JWTSecret == ""); err != nil {
-		return "", fmt.Errorf("set development mode: %w", err)
+	if err := topology.SetDevMode(ctx, js, !c.given()); err != nil {
+		return fmt.Errorf("set development mode: %w", err)
 	}
-	if c.JWTSecret != "" {
-		return string(c.JWTSecret), nil
-	}
-	return topology.DevSecret(ctx, js)
+	return nil
 }
 
 // startParts starts what stands on NATS and ClickHouse and returns the edge's
 // address.
-func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, clickhouseDSN, secret string) (address string, err error) {
+func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, clickhouseDSN string) (address string, err error) {
 	registry := newRegistry()
 	links := map[string]*link{}
 	for _, name := range []string{"services", "projections", "edge"} {
@@ -163,7 +154,11 @@ func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, c
 	if err != nil {
 		return "", err
 	}
-	node, err := newEdge(links["edge"], edgeOptions{listen: c.Listen, secret: secret, demo: demo.Handler()}, p.logger, registry)
+	who, err := c.credentials(ctx, links["edge"], p.logger)
+	if err != nil {
+		return "", err
+	}
+	node, err := newEdge(links["edge"], edgeOptions{listen: c.Listen, who: who, demo: demo.Handler()}, p.logger, registry)
 	if err != nil {
 		return "", err
 	}

@@ -17,7 +17,7 @@ type welcome struct {
 
 func (w welcome) print(out io.Writer) {
 	token := "$(go run ./ops/cmd/throng token --user alice --jwt-secret …)"
-	tokenLine := "signed with --jwt-secret: throng token --user alice --jwt-secret …"
+	tokenLine := "signed by --jwt-secret or --jwks, such as: throng token --user alice --jwt-secret …"
 	if w.dev {
 		token = "dev:alice"
 		tokenLine = "dev:alice — any name; for back ends: throng token --user backend --server"
