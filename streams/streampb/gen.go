@@ -1,5 +1,7 @@
-//go:build ignore
+//go:build generate
 
+// The build tag keeps it out of the package, and its imports in go.mod.
+//
 // gen compiles the .proto files of this folder and runs the protoc-gen-go of
 // the module's own protobuf version over them, so that generating needs
 // nothing but Go. With -check it writes nothing and exits 1 if a file differs.
