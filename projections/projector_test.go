@@ -275,7 +275,7 @@ func TestWhatAFormerOwnerWroteIsLeftOut(t *testing.T) {
 
 func TestNewTellsAllThatIsWrong(t *testing.T) {
 	_, err := projections.New(projections.Config{MaxRows: -1})
-	for _, want := range []string{"Conn", "Partitions", "DSN", "MaxRows"} {
+	for _, want := range []string{"connection", "partitions", "DSN", "MaxRows"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not name %s", err, want)
 		}
