@@ -49,7 +49,7 @@ func rejected(r *streams.Rejection) *streampb.Result {
 
 // take decides a batch, after its targets are looked up where that is needed.
 func (t *term) take(ctx context.Context, b *Batch) error {
-	if time.Since(b.submitted) > batchPatience {
+	if t.sequencer.config.Now().Sub(b.submitted) > batchPatience {
 		// Its sender was told long ago that it failed; doing it now would
 		// surprise.
 		b.refuse(streams.RejectRetry(streams.Unavailable, time.Second, "the command waited too long"))
@@ -207,7 +207,7 @@ func (t *term) answer() {
 	done := 0
 	for done < len(t.waiting) && t.waiting[done].wait <= t.committed {
 		b := t.waiting[done]
-		t.sequencer.config.Metrics.CommitTime.Observe(time.Since(b.submitted).Seconds())
+		t.sequencer.config.Metrics.CommitTime.Observe(t.sequencer.config.Now().Sub(b.submitted).Seconds())
 		b.Respond(b.results)
 		t.waiting[done] = nil
 		done++

@@ -1,6 +1,7 @@
 package sequencer
 
 import (
+	"github.com/nats-io/nats.go"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/streams"
@@ -22,7 +23,7 @@ func (t *term) publishBeacon() {
 		data, err := proto.Marshal(beacon)
 		if err == nil {
 			// Lost is as good as late: the next event or beacon tells again.
-			_ = t.sequencer.config.Conn.Publish(streams.BeaconSubject(t.sequencer.config.Partition), data)
+			_ = t.sequencer.transport.Publish(&nats.Msg{Subject: streams.BeaconSubject(t.sequencer.config.Partition), Data: data})
 		}
 		beacon.Heads = nil
 	}

@@ -69,7 +69,7 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence streams.Seq) (*fold, 
 	if err := s.readSnapshot(ctx, f); err != nil {
 		return nil, fmt.Errorf("read snapshot: %w", err)
 	}
-	log := eventlog.NewReader(s.config.Conn, streams.LogStream(s.config.Partition))
+	log := eventlog.NewReaderOver(s.transport, streams.LogStream(s.config.Partition))
 	from := f.checkpoint + 1
 	window, err := log.Since(ctx, streams.LogFilter(s.config.Partition), s.config.Now().Add(-dedupKeep))
 	switch {
@@ -134,7 +134,7 @@ func (s *Sequencer) replay(f *fold, e *streams.Event, epoch streams.Epoch, store
 
 func (s *Sequencer) readSnapshot(ctx context.Context, f *fold) error {
 	p := s.config.Partition
-	reader := eventlog.NewReader(s.config.Conn, streams.StateStream(p))
+	reader := eventlog.NewReaderOver(s.transport, streams.StateStream(p))
 	return reader.Scan(ctx, streams.StateFilter(p), 1, 0, func(m eventlog.Message) error {
 		token, ok := streams.ParseState(m.Subject)
 		if !ok {

@@ -78,18 +78,18 @@ func (t *term) startRetention(ctx context.Context) {
 	}
 	r.running = true
 	t.wait.Add(1)
-	go func() { // waited for in term.close
+	t.sequencer.spawn(func() { // waited for in term.close
 		defer t.wait.Done()
 		ctx, cancel := context.WithTimeout(ctx, retainWithin)
 		defer cancel()
 		r.purged <- t.sequencer.retain(ctx, limit, fence)
-	}()
+	})
 }
 
 // retain purges what may go and looks whether the fence is in the way.
 func (s *Sequencer) retain(ctx context.Context, limit, fence streams.Seq) purgeOutcome {
 	p, window := s.config.Partition, s.config.Deployment.HotWindow
-	reader := eventlog.NewReader(s.config.Conn, streams.LogStream(p))
+	reader := eventlog.NewReaderOver(s.transport, streams.LogStream(p))
 	hot, err := reader.Since(ctx, streams.LogFilter(p), s.config.Now().Add(-window))
 	if err != nil && !errors.Is(err, eventlog.ErrNoMessage) {
 		return purgeOutcome{err: fmt.Errorf("find the hot window: %w", err)}
@@ -197,11 +197,11 @@ func (s *Sequencer) purgeFull(ctx context.Context, projected streams.Seq) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, retainWithin)
 	defer cancel()
-	fence, err := eventlog.NewReader(s.config.Conn, streams.LogStream(p)).Last(ctx, streams.FenceSubject(p))
+	fence, err := eventlog.NewReaderOver(s.transport, streams.LogStream(p)).Last(ctx, streams.FenceSubject(p))
 	if err != nil {
 		return false
 	}
-	record, err := eventlog.NewReader(s.config.Conn, streams.StateStream(p)).Last(ctx, streams.StateCheckpoint(p))
+	record, err := eventlog.NewReaderOver(s.transport, streams.StateStream(p)).Last(ctx, streams.StateCheckpoint(p))
 	if err != nil {
 		return false
 	}

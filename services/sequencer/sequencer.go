@@ -7,12 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
-	"github.com/throng/throng/streams/streampb"
-	"github.com/throng/throng/streams/topology"
 )
 
 // ErrBusy: the inbox is full. The asker should try again.
@@ -20,7 +16,9 @@ var ErrBusy = errors.New("too many commands are waiting")
 
 // Sequencer owns one partition whenever it holds the lease.
 type Sequencer struct {
-	config Config
+	config    Config
+	transport eventlog.Transport // carries the terms' appends and reads
+	spawn     func(func())       // starts what a term does beside deciding
 
 	// inbox is what Submit hands to the serving term. It holds inboxSize
 	// batches; when it is full Submit returns ErrBusy. Never closed.
@@ -36,13 +34,17 @@ func New(config Config) (*Sequencer, error) {
 		return nil, fmt.Errorf("sequencer of partition %d: %w", config.Partition, err)
 	}
 	config.Logger = config.Logger.With("partition", config.Partition)
-	return &Sequencer{config: config, inbox: make(chan *Batch, inboxSize)}, nil
+	return newSequencer(config, eventlog.OverNATS(config.Conn), func(f func()) { go f() }), nil
+}
+
+func newSequencer(config Config, transport eventlog.Transport, spawn func(func())) *Sequencer {
+	return &Sequencer{config: config, transport: transport, spawn: spawn, inbox: make(chan *Batch, inboxSize)}
 }
 
 // Submit hands in a batch; its Respond is called once, when all of it is
 // decided and stored. It returns [ErrBusy] instead of waiting.
 func (s *Sequencer) Submit(b *Batch) error {
-	b.submitted = time.Now()
+	b.submitted = s.config.Now()
 	select {
 	case s.inbox <- b:
 		return nil
@@ -102,6 +104,8 @@ type term struct {
 	snap      snapshot
 	authors   *authors
 	retention *retention
+
+	nextSnapshot time.Time
 
 	looked  chan *Batch   // batches whose targets were looked up; see target.go. Never closed.
 	lookups chan struct{} // a place for each running lookup
@@ -168,62 +172,9 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 	return err
 }
 
-// takeOver puts up the fences and folds the log up to them.
-func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
-	p := s.config.Partition
-	logName, err := topology.LogName(ctx, s.config.JS, p)
-	if err != nil {
-		return nil, err
-	}
-	t := &term{
-		sequencer: s, logName: logName, authors: newAuthors(),
-		looked: make(chan *Batch, maxLookups), lookups: make(chan struct{}, maxLookups),
-	}
-	for _, part := range []struct {
-		term   **eventlog.Term
-		stream string
-		fence  string
-	}{
-		{&t.log, streams.LogStream(p), streams.FenceSubject(p)},
-		{&t.state, streams.StateStream(p), streams.StateFence(p)},
-	} {
-		if *part.term, err = s.fence(ctx, part.stream, part.fence); err != nil {
-			t.close()
-			return nil, err
-		}
-	}
-	if t.retention, err = s.newRetention(); err != nil {
-		t.close()
-		return nil, err
-	}
-	t.committed = streams.Seq(t.log.Epoch())
-	if t.fold, err = s.recoverFold(ctx, t.committed); err != nil {
-		t.close()
-		return nil, err
-	}
-	return t, nil
-}
-
-// fence starts a term of appends on one stream.
-func (s *Sequencer) fence(ctx context.Context, stream, subject string) (*eventlog.Term, error) {
-	body, err := proto.Marshal(&streampb.Fence{Instance: s.config.Claims.instance, Ts: s.config.Now().UnixMilli()})
-	if err != nil {
-		return nil, fmt.Errorf("encode fence: %w", err)
-	}
-	d := s.config.Deployment
-	writer := eventlog.NewWriter(eventlog.WriterConfig{
-		Conn: s.config.Conn, Stream: stream, Fence: subject,
-		Batches:      eventlog.UseBatches(d.Replicas, d.SyncAlways),
-		WithoutFence: s.config.WithoutFence,
-	})
-	return writer.Fence(ctx, body)
-}
-
 func (t *term) close() {
 	t.wait.Wait()
-	if t.retention != nil {
-		t.retention.close()
-	}
+	t.retention.close()
 	for _, part := range []*eventlog.Term{t.log, t.state} {
 		if part != nil {
 			part.Close()
@@ -236,25 +187,19 @@ func (t *term) now() int64 { return t.sequencer.config.Now().UnixMilli() }
 // serve runs until ctx ends (nil, or the cause if it was not the process's own
 // end) or the term is over.
 func (t *term) serve(ctx context.Context) error {
-	again := t.sequencer.unanswered
-	t.sequencer.unanswered = nil
-	for i, b := range again {
-		if err := t.take(ctx, b); err != nil {
-			t.waiting = append(t.waiting, again[i+1:]...)
-			return err
-		}
+	if err := t.resume(ctx); err != nil {
+		return err
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	beacon := time.NewTicker(beaconEvery)
 	defer beacon.Stop()
-	nextSnapshot := time.Now().Add(t.sequencer.config.SnapshotEvery)
 	retain := time.NewTicker(t.sequencer.config.RetainEvery)
 	defer retain.Stop()
 	for {
 		inbox := t.sequencer.inbox
-		if t.log.Unsettled()+headroom > eventlog.MaxInFlight || t.retention.renew {
-			inbox = nil // the log must catch up first
+		if t.full() {
+			inbox = nil
 		}
 		if t.retention.renew && t.log.Unsettled() == 0 {
 			if err := t.renewFence(ctx); err != nil {
@@ -286,25 +231,48 @@ func (t *term) serve(ctx context.Context) error {
 		case <-beacon.C:
 			t.publishBeacon()
 			t.fold.dedup.expire(t.now())
-		case now := <-tick.C:
-			if err = t.settle(t.log.Overdue(ackPatience)); err == nil {
-				err = settleState(t.state.Overdue(ackPatience))
-			}
-			if err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
+		case <-tick.C:
+			if err = t.tick(); err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
 				err = errHandover
-			}
-			if err == nil && now.After(nextSnapshot) {
-				t.startSnapshot()
-				nextSnapshot = now.Add(t.sequencer.config.SnapshotEvery)
-			}
-			if err == nil {
-				err = t.stepSnapshot()
 			}
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// resume decides again what former terms could not answer.
+func (t *term) resume(ctx context.Context) error {
+	again := t.sequencer.unanswered
+	t.sequencer.unanswered = nil
+	for i, b := range again {
+		if err := t.take(ctx, b); err != nil {
+			t.waiting = append(t.waiting, again[i+1:]...)
+			return err
+		}
+	}
+	return nil
+}
+
+// full reports whether the log must catch up before more is taken.
+func (t *term) full() bool {
+	return t.log.Unsettled()+headroom > eventlog.MaxInFlight || t.retention.renew
+}
+
+// tick does what time brings: appends fall overdue, snapshots due.
+func (t *term) tick() error {
+	if err := t.settle(t.log.Overdue(ackPatience)); err != nil {
+		return err
+	}
+	if err := settleState(t.state.Overdue(ackPatience)); err != nil {
+		return err
+	}
+	if now := t.sequencer.config.Now(); now.After(t.nextSnapshot) {
+		t.startSnapshot()
+		t.nextSnapshot = now.Add(t.sequencer.config.SnapshotEvery)
+	}
+	return t.stepSnapshot()
 }
 
 // settleState ends the term if a record was not stored.

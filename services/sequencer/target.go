@@ -90,7 +90,7 @@ func (t *term) lookUp(ctx context.Context, b *Batch) bool {
 	}
 	head := t.committed
 	t.wait.Add(1)
-	go func() { // waited for in term.close
+	t.sequencer.spawn(func() { // waited for in term.close
 		defer t.wait.Done()
 		for _, i := range missing {
 			key, _ := targetOf(&b.Commands[i])
@@ -100,7 +100,7 @@ func (t *term) lookUp(ctx context.Context, b *Batch) bool {
 		}
 		<-t.lookups
 		t.looked <- b // holds maxLookups, as many as may run
-	}()
+	})
 	return true
 }
 
@@ -118,7 +118,7 @@ func (t *term) abandonLookups() []*Batch {
 // author finds who wrote a message: in the log, or in ClickHouse where the log
 // no longer holds it.
 func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq) (streams.User, bool) {
-	reader := eventlog.NewReader(s.config.Conn, streams.LogStream(s.config.Partition))
+	reader := eventlog.NewReaderOver(s.transport, streams.LogStream(s.config.Partition))
 	subject := streams.LogSubject(s.config.Partition, key.group, key.channel)
 	var found *streams.Event
 	_, err := reader.Search(ctx, subject, 1, head, func(m eventlog.Message) (bool, error) {
@@ -150,7 +150,7 @@ func (s *Sequencer) storedAuthor(ctx context.Context, key messageKey) (streams.U
 	}
 	ctx, cancel := context.WithTimeout(ctx, storedWithin)
 	defer cancel()
-	msg, err := s.config.Conn.RequestWithContext(ctx, streams.QueryHistory, question)
+	msg, err := s.transport.Request(ctx, streams.QueryHistory, question)
 	if err != nil {
 		return "", false
 	}

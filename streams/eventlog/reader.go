@@ -29,14 +29,17 @@ type Message struct {
 
 // Reader reads one stream.
 type Reader struct {
-	conn    *nats.Conn
-	stream  string
-	request string
+	transport Transport
+	stream    string
+	request   string
 }
 
 // NewReader returns a reader; it touches no network.
-func NewReader(conn *nats.Conn, stream string) *Reader {
-	return &Reader{conn: conn, stream: stream, request: "$JS.API.DIRECT.GET." + stream}
+func NewReader(conn *nats.Conn, stream string) *Reader { return NewReaderOver(OverNATS(conn), stream) }
+
+// NewReaderOver is [NewReader] over another transport.
+func NewReaderOver(transport Transport, stream string) *Reader {
+	return &Reader{transport: transport, stream: stream, request: "$JS.API.DIRECT.GET." + stream}
 }
 
 // directGet is JetStream's request: from Seq (or Start) on, messages whose
@@ -119,7 +122,7 @@ func (r *Reader) one(ctx context.Context, get directGet) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	msg, err := r.conn.RequestWithContext(ctx, r.request, body)
+	msg, err := r.transport.Request(ctx, r.request, body)
 	if err != nil {
 		return Message{}, fmt.Errorf("read %s: %w", r.stream, err)
 	}
@@ -135,37 +138,30 @@ func (r *Reader) page(ctx context.Context, get directGet) (page []Message, more 
 	if err != nil {
 		return nil, false, err
 	}
-	inbox := nats.NewInbox()
-	sub, err := r.conn.SubscribeSync(inbox)
-	if err != nil {
-		return nil, false, fmt.Errorf("read %s: %w", r.stream, err)
-	}
-	defer func() { _ = sub.Unsubscribe() }()
-	// A page may hold more than the client's default of 64 MB only if pageBytes
-	// is raised; say so instead of losing messages silently.
-	if err := sub.SetPendingLimits(-1, -1); err != nil {
-		return nil, false, err
-	}
-	if err := r.conn.PublishRequest(r.request, inbox, body); err != nil {
-		return nil, false, fmt.Errorf("read %s: %w", r.stream, err)
-	}
-	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, false, fmt.Errorf("read %s: %w", r.stream, err)
-		}
+	var failed error
+	err = r.transport.RequestMany(ctx, r.request, body, func(msg *nats.Msg) bool {
 		m, end, err := r.parse(msg)
 		switch {
 		case errors.Is(err, ErrNoMessage):
-			return page, false, nil
+			return false
 		case err != nil:
-			return nil, false, err
+			failed = err
+			return false
 		case end:
 			pending, _ := strconv.ParseUint(msg.Header.Get("Nats-Num-Pending"), 10, 64)
-			return page, pending > 0, nil
+			more = pending > 0
+			return false
 		}
 		page = append(page, m)
+		return true
+	})
+	switch {
+	case err != nil:
+		return nil, false, fmt.Errorf("read %s: %w", r.stream, err)
+	case failed != nil:
+		return nil, false, failed
 	}
+	return page, more, nil
 }
 
 // parse reads one answer of a direct get; end is the mark after a page.

@@ -36,9 +36,13 @@ const (
 
 // WriterConfig says what a [Writer] writes to.
 type WriterConfig struct {
-	Conn   *nats.Conn // required
+	Conn   *nats.Conn // required, unless Transport is set
 	Stream string     // its name; required
 	Fence  string     // the literal subject of its fence; required
+	// Transport carries the appends. Default is Conn.
+	Transport Transport
+	// Now is the clock of [Term.Overdue]. Default time.Now.
+	Now func() time.Time
 	// Batches makes every append an atomic batch. Set for replicated streams
 	// and where the server syncs each write ([UseBatches]).
 	Batches bool
@@ -51,7 +55,15 @@ type WriterConfig struct {
 type Writer struct{ config WriterConfig }
 
 // NewWriter returns a writer; it touches no network.
-func NewWriter(config WriterConfig) *Writer { return &Writer{config: config} }
+func NewWriter(config WriterConfig) *Writer {
+	if config.Transport == nil {
+		config.Transport = OverNATS(config.Conn)
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	return &Writer{config: config}
+}
 
 // UseBatches is the append policy. On one node without syncing, an atomic
 // batch costs 5 to 10 ms and single appends pipeline; on a replicated stream
@@ -79,7 +91,7 @@ type Term struct {
 	epoch   streams.Epoch
 	config  WriterConfig
 	replies chan reply // never closed; holds MaxInFlight, so the NATS callback never waits
-	sub     *nats.Subscription
+	stop    func()     // ends the subscription to replies
 	inbox   string
 	// The values of headers that are the same for every append of the term.
 	epochValue, fenceValue []string
@@ -117,7 +129,7 @@ type pubAck struct {
 // other term of the stream, and starts one. The error wraps [ErrUnknown] where
 // the fence may stand: fencing again is always safe.
 func (w *Writer) Fence(ctx context.Context, body []byte) (*Term, error) {
-	answer, err := w.config.Conn.RequestWithContext(ctx, w.config.Fence, body)
+	answer, err := w.config.Transport.Request(ctx, w.config.Fence, body)
 	if err != nil {
 		return nil, fmt.Errorf("put up a fence on %s: %w: %w", w.config.Stream, ErrUnknown, err)
 	}
@@ -138,7 +150,7 @@ func (w *Writer) Fence(ctx context.Context, body []byte) (*Term, error) {
 		epochValue: []string{strconv.FormatUint(ack.Seq, 10)},
 		fenceValue: []string{w.config.Fence},
 	}
-	t.sub, err = w.config.Conn.Subscribe(t.inbox+".*", t.onReply)
+	t.stop, err = w.config.Transport.Subscribe(t.inbox+".*", t.onReply)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements of %s: %w", w.config.Stream, err)
 	}
@@ -205,7 +217,7 @@ func (t *Term) fenceHeader(first streams.Seq) nats.Header {
 func (t *Term) sendSingle() {
 	g := t.queue[0]
 	t.queue = t.queue[1:]
-	g.sent = time.Now()
+	g.sent = t.config.Now()
 	t.flight = append(t.flight, g)
 	t.publish(g.records[0], t.fenceHeader(g.first), g.first)
 }
@@ -222,7 +234,7 @@ func (t *Term) sendBatch() {
 			break
 		}
 		count += len(g.records)
-		g.sent = time.Now()
+		g.sent = t.config.Now()
 		groups = append(groups, g)
 		t.queue = t.queue[1:]
 		if !t.config.Batches {
@@ -258,7 +270,7 @@ func (t *Term) publish(r Record, header nats.Header, last streams.Seq) {
 	if last != 0 {
 		msg.Reply = t.inbox + "." + strconv.FormatUint(uint64(last), 10)
 	}
-	if err := t.config.Conn.PublishMsg(msg); err != nil {
+	if err := t.config.Transport.Publish(msg); err != nil {
 		t.fail(fmt.Errorf("append to %s at %d: %w: %w", t.config.Stream, last, ErrUnknown, err))
 	}
 }
@@ -329,7 +341,7 @@ func (t *Term) Settle(r reply) []Ack {
 // Overdue ends the term if the oldest append has waited longer than patience:
 // its outcome is unknown then. It returns what that settles.
 func (t *Term) Overdue(patience time.Duration) []Ack {
-	if t.err != nil || len(t.flight) == 0 || time.Since(t.flight[0].sent) < patience {
+	if t.err != nil || len(t.flight) == 0 || t.config.Now().Sub(t.flight[0].sent) < patience {
 		return nil
 	}
 	t.fail(fmt.Errorf("append to %s at %d: %w: no answer in %v", t.config.Stream, t.flight[0].first, ErrUnknown, patience))
@@ -359,5 +371,5 @@ func (t *Term) failed() []Ack {
 // stored.
 func (t *Term) Close() {
 	t.fail(fmt.Errorf("%w: the term was closed", ErrUnknown))
-	_ = t.sub.Unsubscribe()
+	t.stop()
 }
