@@ -71,13 +71,11 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence streams.Seq) (*fold, 
 	}
 	log := eventlog.NewReaderOver(s.transport, streams.LogStream(s.config.Partition))
 	from := f.checkpoint + 1
-	window, err := log.Since(ctx, streams.LogFilter(s.config.Partition), s.config.Now().Add(-dedupKeep))
-	switch {
-	case err == nil:
-		from = min(from, window)
-	case !errors.Is(err, eventlog.ErrNoMessage):
+	window, err := s.windowStart(ctx, log, fence)
+	if err != nil {
 		return nil, fmt.Errorf("find the duplicate window: %w", err)
 	}
+	from = min(from, window)
 	var epoch streams.Epoch
 	last := streams.Seq(0)
 	visit := func(m eventlog.Message) error {
@@ -110,6 +108,43 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence streams.Seq) (*fold, 
 		}
 	}
 	return f, nil
+}
+
+// windowStart is the first message of the duplicate window. The term's own
+// fence lies in it, so a replica that finds nothing lags, and is asked again.
+func (s *Sequencer) windowStart(ctx context.Context, log *eventlog.Reader, fence streams.Seq) (streams.Seq, error) {
+	var own eventlog.Message
+	err := untilThere(ctx, func() (err error) {
+		own, err = log.At(ctx, fence)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	start := s.config.Now()
+	if own.Time.Before(start) { // the stream's clock may be behind ours
+		start = own.Time
+	}
+	var first streams.Seq
+	err = untilThere(ctx, func() (err error) {
+		first, err = log.Since(ctx, streams.LogFilter(s.config.Partition), start.Add(-dedupKeep))
+		return err
+	})
+	return first, err
+}
+
+// untilThere repeats a read of what is known to be stored until a replica
+// answers that has it.
+func untilThere(ctx context.Context, read func() error) error {
+	for {
+		err := read()
+		if !errors.Is(err, eventlog.ErrNoMessage) {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 }
 
 // replay folds one event of the log, unless it belongs to nobody's history.
