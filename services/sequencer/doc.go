@@ -24,5 +24,7 @@
 //
 // A refused or unknown append ends the term. The next one folds the log anew,
 // and every batch that was not answered is decided again, in order: what did
-// reach the log is recognised by its client id and answered from there.
+// reach the log is recognised by its client id and answered from there. If
+// another owner stood in between, they are refused instead: their senders may
+// have turned to it and gone on.
 package sequencer

@@ -22,6 +22,7 @@ type fold struct {
 	moved  map[channelKey]struct{}    // channels that moved since the last beacon
 
 	checkpoint streams.Seq // up to which the snapshot was complete
+	former     streams.Seq // the fence before the term's own, 0 if it is older than what was read
 	replayed   int         // messages read from the log
 }
 
@@ -87,6 +88,9 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence streams.Seq) (*fold, 
 			return fmt.Errorf("unknown subject at %d", m.Seq)
 		case token.Fence:
 			epoch = max(epoch, streams.Epoch(m.Seq))
+			if m.Seq < fence {
+				f.former = m.Seq
+			}
 			return nil
 		case token.Canary:
 			return nil

@@ -144,6 +144,7 @@ func (t *term) renewFence(ctx context.Context) error {
 	t.log.Close()
 	t.log = renewed
 	t.retention.renew = false
+	t.sequencer.stood = streams.Seq(renewed.Epoch())
 	if got := streams.Seq(renewed.Epoch()); got != want {
 		return fmt.Errorf("renew the fence: %w: it stands at %d instead of %d", eventlog.ErrFenced, got, want)
 	}

@@ -26,6 +26,8 @@ type Sequencer struct {
 
 	// Owned by Run: batches a former term could not answer, oldest first.
 	unanswered []*Batch
+	// The fence of the latest term, 0 before the first. Owned by Run.
+	stood streams.Seq
 }
 
 // New returns a sequencer. It starts nothing.
@@ -105,6 +107,7 @@ type term struct {
 	authors   *authors
 	retention *retention
 
+	chunk        int // records a tick encodes for a snapshot
 	nextSnapshot time.Time
 
 	looked  chan *Batch   // batches whose targets were looked up; see target.go. Never closed.
@@ -242,10 +245,23 @@ func (t *term) serve(ctx context.Context) error {
 	}
 }
 
-// resume decides again what former terms could not answer.
+// resume decides again what the former term could not answer. If another owner
+// stood in between, its senders may have turned to that one and gone on: what
+// is left here is refused, so that nothing is done behind what came later or
+// after its sender was told that it failed.
 func (t *term) resume(ctx context.Context) error {
-	again := t.sequencer.unanswered
-	t.sequencer.unanswered = nil
+	s := t.sequencer
+	again, passed := s.unanswered, t.fold.former != s.stood
+	s.unanswered, s.stood = nil, streams.Seq(t.log.Epoch())
+	if passed {
+		for len(s.inbox) > 0 {
+			again = append(again, <-s.inbox)
+		}
+		for _, b := range again {
+			b.refuse(streams.RejectRetry(streams.Unavailable, 100*time.Millisecond, "the partition has changed hands"))
+		}
+		return nil
+	}
 	for i, b := range again {
 		if err := t.take(ctx, b); err != nil {
 			t.waiting = append(t.waiting, again[i+1:]...)
