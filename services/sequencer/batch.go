@@ -67,9 +67,9 @@ func (t *term) decide(b *Batch) error {
 		b.appended = make([]bool, len(b.Commands))
 	}
 	b.results = make([]*streampb.Result, len(b.Commands))
-	now := t.now()
+	now, done := t.now(), t.lastDone(b)
 	for i := range b.Commands {
-		result := t.decideOne(b, i, now)
+		result := t.decideOne(b, i, now, done)
 		b.results[i] = result
 		t.sequencer.config.Metrics.Commands.WithLabelValues(outcomeLabel(result)).Inc()
 	}
@@ -92,7 +92,19 @@ func outcomeLabel(r *streampb.Result) string {
 	return "ok"
 }
 
-func (t *term) decideOne(b *Batch, i int, now int64) *streampb.Result {
+// lastDone is the last command of a batch that is in the log already, -1 for
+// none.
+func (t *term) lastDone(b *Batch) int {
+	for i := len(b.Commands) - 1; i > 0; i-- { // before the first there is nothing
+		c := &b.Commands[i]
+		if _, known := t.fold.dedup.find(c.Request.User, c.ClientID); known && !t.sequencer.config.WithoutDedup {
+			return i
+		}
+	}
+	return -1
+}
+
+func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result {
 	c := &b.Commands[i]
 	if c.Invalid != nil {
 		return rejected(c.Invalid)
@@ -117,6 +129,11 @@ func (t *term) decideOne(b *Batch, i int, now int64) *streampb.Result {
 	}
 	if decision.Events == nil {
 		return t.finishAnswer(decision.Answer)
+	}
+	if i < done && c.Request.User == b.Commands[done].Request.User {
+		// The batch was decided before, and this command refused; its sender did
+		// not hear of it. Done now it would stand behind what was sent after it.
+		return rejected(streams.Reject(streams.Conflict, "the command was refused when it first came"))
 	}
 	b.appended[i] = true
 	return t.append(c, decision.Events, now)
