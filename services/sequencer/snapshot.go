@@ -58,7 +58,7 @@ func (t *term) stepSnapshot() error {
 	}
 	if len(t.snap.queue) > 0 {
 		chunk := heldChunk{need: t.log.Next() - 1}
-		count := min(chunkRecords, len(t.snap.queue))
+		count := min(t.chunk, len(t.snap.queue))
 		for _, key := range t.snap.queue[:count] {
 			record, err := t.record(key)
 			if err != nil {
@@ -70,7 +70,7 @@ func (t *term) stepSnapshot() error {
 		t.snap.held = append(t.snap.held, chunk)
 	}
 	for len(t.snap.held) > 0 && t.snap.held[0].need <= t.committed &&
-		t.state.Unsettled()+chunkRecords <= eventlog.MaxInFlight {
+		t.state.Unsettled()+t.chunk <= eventlog.MaxInFlight {
 		for _, record := range t.snap.held[0].records {
 			t.state.Append(record)
 		}

@@ -34,7 +34,7 @@ func (s *Sequencer) newTerm(logName string, retention *retention) *term {
 	return &term{
 		sequencer: s, logName: logName, authors: newAuthors(), retention: retention,
 		looked: make(chan *Batch, maxLookups), lookups: make(chan struct{}, maxLookups),
-		nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
+		chunk: chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
 	}
 }
 
