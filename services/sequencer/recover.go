@@ -65,9 +65,9 @@ func (f *fold) apply(e *streams.Event) {
 // recoverFold reads the snapshot and folds the log over it, up to the term's own
 // fence. The log is read from the checkpoint, or from the start of the
 // duplicate window where that lies further back.
-func (s *Sequencer) recoverFold(ctx context.Context, fence streams.Seq) (*fold, error) {
+func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.Seq) (*fold, error) {
 	f := newFold()
-	if err := s.readSnapshot(ctx, f); err != nil {
+	if err := s.readSnapshot(ctx, f, stateFence); err != nil {
 		return nil, fmt.Errorf("read snapshot: %w", err)
 	}
 	log := eventlog.NewReaderOver(s.transport, streams.LogStream(s.config.Partition))
@@ -171,10 +171,14 @@ func (s *Sequencer) replay(f *fold, e *streams.Event, epoch streams.Epoch, store
 	f.dedup.add(e, stored.UnixMilli())
 }
 
-func (s *Sequencer) readSnapshot(ctx context.Context, f *fold) error {
-	p := s.config.Partition
+// readSnapshot reads the records up to the term's own fence among them. Pages
+// may come from replicas of different age: a record that one no longer has,
+// and the next does not have yet, is missing unless all is read up to there.
+func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq) error {
+	p, last := s.config.Partition, streams.Seq(0)
 	reader := eventlog.NewReaderOver(s.transport, streams.StateStream(p))
-	return reader.Scan(ctx, streams.StateFilter(p), 1, 0, func(m eventlog.Message) error {
+	visit := func(m eventlog.Message) error {
+		last = m.Seq
 		token, ok := streams.ParseState(m.Subject)
 		if !ok {
 			return fmt.Errorf("unknown subject at %d", m.Seq)
@@ -206,5 +210,14 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold) error {
 			return fmt.Errorf("record at %d: %w", m.Seq, err)
 		}
 		return nil
-	})
+	}
+	for last < fence {
+		if err := reader.Scan(ctx, streams.StateFilter(p), last+1, fence, visit); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

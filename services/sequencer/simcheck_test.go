@@ -233,7 +233,7 @@ func (w *simWorld) checkOwner(h *history) {
 	owner := w.instances[w.leader]
 	next := newSequencer(owner.seq.config, w.connect("next"), nil)
 	w.depth = 3 // nothing goes on meanwhile
-	recovered, err := next.recoverFold(context.Background(), w.log.last())
+	recovered, err := next.recoverFold(context.Background(), w.log.last(), w.state.lastOf[streams.StateFence(0)])
 	if err != nil {
 		w.problem("recover: %v", err)
 		return

@@ -48,7 +48,7 @@ func (t *term) begin(ctx context.Context) (err error) {
 		return err
 	}
 	t.committed = streams.Seq(t.log.Epoch())
-	t.fold, err = s.recoverFold(ctx, t.committed)
+	t.fold, err = s.recoverFold(ctx, t.committed, streams.Seq(t.state.Epoch()))
 	return err
 }
 
