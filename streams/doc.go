@@ -36,6 +36,7 @@
 //	throng.log.<p>.@canary              health probes, stored in LOG_<p>, no events
 //	throng.live.<p>.<group>.<channel>   the same events, re-published by the stream after they are stored
 //	throng.state.<p>.<group>.<entity>   snapshot records, stored in STATE_<p>, newest per subject
+//	throng.state.<p>.@dedup.<seq>       pieces of the duplicate window
 //	throng.state.<p>.@checkpoint        up to which sequence the records are complete
 //	throng.state.<p>.@fence             fences of the snapshot writer
 //	throng.cmd.<p>                      requests to the partition's owner

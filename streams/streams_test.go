@@ -63,6 +63,7 @@ func TestSubjectsAreParsedBack(t *testing.T) {
 		streams.StateGroup(1, "g"):          {Group: "g"},
 		streams.StateChannel(1, "g", "@"):   {Group: "g", Channel: "@"},
 		streams.StateMember(1, "g", "meta"): {Group: "g", Member: "meta"},
+		streams.StateDedup(1, 77):           {Dedup: true},
 		streams.StateFence(1):               {Fence: true},
 		streams.StateCheckpoint(1):          {Checkpoint: true},
 	} {

@@ -103,6 +103,12 @@ func StateFence(p Partition) string { return statePrefix + p.String() + ".@fence
 // StateCheckpoint is the subject of a partition's checkpoint.
 func StateCheckpoint(p Partition) string { return statePrefix + p.String() + ".@checkpoint" }
 
+// StateDedup is the subject of a piece of the duplicate window: the entries
+// from a sequence on.
+func StateDedup(p Partition, first Seq) string {
+	return statePrefix + p.String() + ".@dedup." + strconv.FormatUint(uint64(first), 10)
+}
+
 // StateGroup is the subject of a group's own record.
 func StateGroup(p Partition, g Group) string {
 	return statePrefix + p.String() + "." + string(g) + ".meta"
@@ -122,6 +128,7 @@ func StateMember(p Partition, g Group, u User) string {
 // the group's record, or the channel's or member's where that is set.
 type StateToken struct {
 	Fence, Checkpoint bool
+	Dedup             bool // a piece of the duplicate window
 	Group             Group
 	Channel           Channel
 	Member            User
@@ -142,6 +149,8 @@ func ParseState(subject string) (token StateToken, ok bool) {
 		return StateToken{Fence: true}, true
 	case len(tokens) == 1 && tokens[0] == "@checkpoint":
 		return StateToken{Checkpoint: true}, true
+	case len(tokens) == 2 && tokens[0] == "@dedup" && digits(tokens[1]):
+		return StateToken{Dedup: true}, true
 	case len(tokens) < 2 || !validName(tokens[0]):
 	case len(tokens) == 2 && tokens[1] == "meta":
 		return StateToken{Group: Group(tokens[0])}, true

@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
 )
 
 // dedup is the duplicate window: what was answered to each (user, client id)
-// lately. It is part of the fold: a new owner rebuilds it from the log.
+// lately. It is part of the fold: a new owner takes it from the snapshot and
+// the log behind it.
 //
 // A client id is kept for dedupKeep after it was accepted; an id whose own
 // time lies further back than streams.DedupWindow is refused before. Since an
@@ -18,6 +20,7 @@ type dedup struct {
 	entries map[dedupKey]outcome
 	order   []accepted // oldest first; what lies before head has been dropped
 	head    int
+	fresh   []*streampb.DedupEntry // not in a snapshot yet, oldest first
 }
 
 const dedupKeep = streams.DedupWindow + streams.MaxClockAhead + time.Minute
@@ -65,12 +68,34 @@ func (d *dedup) add(e *streams.Event, at int64) {
 	if e.ClientID.IsZero() || !e.Answer {
 		return
 	}
-	key := keyOf(e.User, e.ClientID)
-	if _, known := d.entries[key]; known {
-		return
+	if d.note(keyOf(e.User, e.ClientID), outcome{v: e.V, n: e.N, seq: e.Seq, ts: e.TS}, at) {
+		d.fresh = append(d.fresh, &streampb.DedupEntry{
+			User: string(e.User), ClientId: e.ClientID.Bytes(), V: uint64(e.V), N: uint64(e.N),
+			Seq: uint64(e.Seq), Ts: e.TS, Accepted: at,
+		})
 	}
-	d.entries[key] = outcome{v: e.V, n: e.N, seq: e.Seq, ts: e.TS}
+}
+
+// restore puts an entry of a snapshot back.
+func (d *dedup) restore(e *streampb.DedupEntry) error {
+	id, err := streams.ClientIDFromBytes(e.GetClientId())
+	if err != nil {
+		return err
+	}
+	d.note(keyOf(streams.User(e.GetUser()), id), outcome{
+		v: streams.Version(e.GetV()), n: streams.Number(e.GetN()), seq: streams.Seq(e.GetSeq()), ts: e.GetTs(),
+	}, e.GetAccepted())
+	return nil
+}
+
+// note keeps the first outcome of a command and reports whether it was the first.
+func (d *dedup) note(key dedupKey, o outcome, at int64) bool {
+	if _, known := d.entries[key]; known {
+		return false
+	}
+	d.entries[key] = o
 	d.order = append(d.order, accepted{at: at, key: key})
+	return true
 }
 
 func (d *dedup) full() bool { return len(d.entries) >= maxDedup }

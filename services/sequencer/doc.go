@@ -27,4 +27,10 @@
 // reach the log is recognised by its client id and answered from there. If
 // another owner stood in between, they are refused instead: their senders may
 // have turned to it and gone on.
+//
+// # When the log is gone
+//
+// A log that ends before what the snapshot has seen of it was lost or restored
+// from an older backup. No term serves it: numbers would be given out twice,
+// with other content. An operator decides what is true.
 package sequencer

@@ -11,6 +11,7 @@ type Metrics struct {
 	Snapshots  prometheus.Counter
 	Serving    prometheus.Gauge
 	LogBytes   *prometheus.GaugeVec // by partition
+	Replayed   prometheus.Histogram
 	CommitTime prometheus.Histogram
 }
 
@@ -38,11 +39,15 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		LogBytes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "throng_log_bytes", Help: "Size of a partition's log in JetStream, in bytes, as of the owner's last look (10 s). At the deployment's limit senders get unavailable.",
 		}, []string{"partition"}),
+		Replayed: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "throng_takeover_replayed_messages", Help: "Messages of the log a takeover had to fold behind its snapshot.",
+			Buckets: prometheus.ExponentialBuckets(1, 10, 8),
+		}),
 		CommitTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "throng_commit_seconds", Help: "From taking a batch of commands to its answer, in seconds.",
 			Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .5, 1, 5},
 		}),
 	}
-	registerer.MustRegister(m.Commands, m.Events, m.Terms, m.Refused, m.Snapshots, m.Serving, m.LogBytes, m.CommitTime)
+	registerer.MustRegister(m.Commands, m.Events, m.Terms, m.Refused, m.Snapshots, m.Serving, m.LogBytes, m.Replayed, m.CommitTime)
 	return m
 }

@@ -14,6 +14,10 @@ import (
 	"github.com/throng/throng/streams/streampb"
 )
 
+// errLogLost: the log ends before what the snapshot has seen of it. It was lost
+// or restored from an older backup; serving on would give numbers out twice.
+var errLogLost = errors.New("the log was lost or rolled back")
+
 // fold is the state of a partition as of some sequence of its log.
 type fold struct {
 	groups map[streams.Group]*group.State
@@ -21,8 +25,10 @@ type fold struct {
 	dirty  map[streams.Group]struct{} // groups with records newer than the snapshot
 	moved  map[channelKey]struct{}    // channels that moved since the last beacon
 
+	chunks     []chunk     // of the duplicate window in the snapshot, oldest first
+	windowed   bool        // the snapshot holds the duplicate window, too
 	checkpoint streams.Seq // up to which the snapshot was complete
-	former     streams.Seq // the fence before the term's own, 0 if it is older than what was read
+	passed     bool        // another owner stood since this one's former term
 	replayed   int         // messages read from the log
 }
 
@@ -63,20 +69,28 @@ func (f *fold) apply(e *streams.Event) {
 }
 
 // recoverFold reads the snapshot and folds the log over it, up to the term's own
-// fence. The log is read from the checkpoint, or from the start of the
-// duplicate window where that lies further back.
+// fence. The log is read from the checkpoint; after a snapshot of an older
+// version that lacks the duplicate window, from the start of that.
 func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.Seq) (*fold, error) {
 	f := newFold()
 	if err := s.readSnapshot(ctx, f, stateFence); err != nil {
 		return nil, fmt.Errorf("read snapshot: %w", err)
 	}
+	if f.checkpoint >= fence {
+		return nil, fmt.Errorf("%w: the snapshot reflects %d, the log ends at %d", errLogLost, f.checkpoint, fence)
+	}
 	log := eventlog.NewReaderOver(s.transport, streams.LogStream(s.config.Partition))
 	from := f.checkpoint + 1
-	window, err := s.windowStart(ctx, log, fence)
-	if err != nil {
-		return nil, fmt.Errorf("find the duplicate window: %w", err)
+	if !f.windowed {
+		window, err := s.windowStart(ctx, log, fence)
+		if err != nil {
+			return nil, fmt.Errorf("find the duplicate window: %w", err)
+		}
+		from = min(from, window)
 	}
-	from = min(from, window)
+	if err := s.lookBehind(ctx, log, f, fence); err != nil {
+		return nil, err
+	}
 	var epoch streams.Epoch
 	last := streams.Seq(0)
 	visit := func(m eventlog.Message) error {
@@ -88,9 +102,6 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.S
 			return fmt.Errorf("unknown subject at %d", m.Seq)
 		case token.Fence:
 			epoch = max(epoch, streams.Epoch(m.Seq))
-			if m.Seq < fence {
-				f.former = m.Seq
-			}
 			return nil
 		case token.Canary:
 			return nil
@@ -112,6 +123,24 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.S
 		}
 	}
 	return f, nil
+}
+
+// lookBehind finds whether another fence stands between that of this owner's
+// former term and the present one.
+func (s *Sequencer) lookBehind(ctx context.Context, log *eventlog.Reader, f *fold, fence streams.Seq) error {
+	if s.stood == 0 {
+		return nil // it has not served before
+	}
+	var next eventlog.Message
+	err := untilThere(ctx, func() (err error) { // the present one is there for sure
+		next, err = log.Next(ctx, streams.FenceSubject(s.config.Partition), s.stood+1)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look for other fences: %w", err)
+	}
+	f.passed = next.Seq != fence
+	return nil
 }
 
 // windowStart is the first message of the duplicate window. The term's own
@@ -189,7 +218,9 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 		case token.Checkpoint:
 			record := &streampb.Checkpoint{}
 			err = proto.Unmarshal(m.Data, record)
-			f.checkpoint = streams.Seq(record.GetSeq())
+			f.checkpoint, f.windowed = streams.Seq(record.GetSeq()), record.GetDedup()
+		case token.Dedup:
+			err = f.restoreChunk(m.Subject, m.Data)
 		case token.Channel != "":
 			record := &streampb.ChannelRecord{}
 			if err = proto.Unmarshal(m.Data, record); err == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/services/group"
@@ -23,10 +24,11 @@ const patience = 20 * time.Second
 
 // owner is a sequencer that is spoken to directly.
 type owner struct {
-	t   *testing.T
-	n   *streamtest.NATS
-	seq *sequencer.Sequencer
-	now func() time.Time
+	t       *testing.T
+	n       *streamtest.NATS
+	seq     *sequencer.Sequencer
+	metrics *sequencer.Metrics
+	now     func() time.Time
 }
 
 func start(t *testing.T, n *streamtest.NATS, now func() time.Time) (o *owner, stop func()) {
@@ -35,10 +37,11 @@ func start(t *testing.T, n *streamtest.NATS, now func() time.Time) (o *owner, st
 	if err != nil {
 		t.Fatal(err)
 	}
+	metrics := sequencer.NewMetrics(prometheus.NewRegistry())
 	claims := sequencer.NewClaims(n.JS, "test-"+rand.Text()[:6], 1)
 	seq, err := sequencer.New(sequencer.Config{
 		Conn: n.Conn, JS: n.JS, Deployment: deployment, Claims: claims, Logger: streamtest.Logger(t),
-		Metrics: sequencer.NewMetrics(prometheus.NewRegistry()), Now: now,
+		Metrics: metrics, Now: now,
 		SnapshotEvery: 20 * time.Millisecond, RetainEvery: 20 * time.Millisecond,
 	})
 	if err != nil {
@@ -59,17 +62,26 @@ func start(t *testing.T, n *streamtest.NATS, now func() time.Time) (o *owner, st
 		}
 	}
 	t.Cleanup(stop)
-	return &owner{t: t, n: n, seq: seq, now: now}, stop
+	return &owner{t: t, n: n, seq: seq, metrics: metrics, now: now}, stop
 }
 
 func (o *owner) do(body any) *streampb.Result {
 	o.t.Helper()
+	return o.doAs(o.newID(), body)
+}
+
+func (o *owner) newID() streams.ClientID {
 	var entropy [10]byte
-	_, _ = rand.Read(entropy[:])
+	_, _ = rand.Read(entropy[:]) // never fails
+	return streams.MakeClientID(o.now().UnixMilli(), entropy)
+}
+
+func (o *owner) doAs(id streams.ClientID, body any) *streampb.Result {
+	o.t.Helper()
 	answers := make(chan []*streampb.Result, 1)
 	err := o.seq.Submit(&sequencer.Batch{
 		Commands: []sequencer.Command{{
-			Group: "g", ClientID: streams.MakeClientID(o.now().UnixMilli(), entropy),
+			Group: "g", ClientID: id,
 			Request: group.Request{User: "alice", Body: body},
 		}},
 		Respond: func(results []*streampb.Result) { answers <- results },
@@ -89,7 +101,13 @@ func (o *owner) do(body any) *streampb.Result {
 func (o *owner) send(count int) {
 	o.t.Helper()
 	for i := range count {
-		if r := o.do(&streampb.Send{Channel: "c", Type: "text", Body: fmt.Append(nil, "message ", i)}); r.GetRejection() != nil {
+		id := o.newID()
+		var r *streampb.Result
+		streamtest.Eventually(o.t, patience, "the owner takes a send", func() bool {
+			r = o.doAs(id, &streampb.Send{Channel: "c", Type: "text", Body: fmt.Append(nil, "message ", i)})
+			return r.GetRejection().GetCode() != string(streams.Unavailable)
+		})
+		if r.GetRejection() != nil {
 			o.t.Fatalf("send: %v", r.GetRejection())
 		}
 	}
@@ -225,4 +243,87 @@ func TestRenewalIsRefusedWhenAnotherWrote(t *testing.T) {
 	if r := o.do(&streampb.Send{Channel: "c", Type: "text", Body: []byte("x")}); r.GetV() != 11 {
 		t.Errorf("v %d, want 11", r.GetV())
 	}
+}
+
+// replayed is how many messages the takeovers of an owner folded.
+func (o *owner) replayed() float64 {
+	o.t.Helper()
+	var m dto.Metric
+	if err := o.metrics.Replayed.Write(&m); err != nil {
+		o.t.Fatal(err)
+	}
+	return m.GetHistogram().GetSampleSum()
+}
+
+// A takeover costs what happened since the checkpoint, and the duplicate window
+// is there all the same.
+func TestTakeoverIsBoundedByTheCheckpoint(t *testing.T) {
+	n := streamtest.Provisioned(t, 1)
+	o, stop := start(t, n, time.Now)
+	o.prepare()
+	o.send(300)
+	id := o.newID()
+	first := o.doAs(id, &streampb.Send{Channel: "c", Type: "text", Body: []byte("once")})
+	o.send(300)
+	stop()
+	for range 2 { // from the snapshot of who wrote it, then of who restored it
+		o, stop = start(t, n, time.Now)
+		again := o.doAs(id, &streampb.Send{Channel: "c", Type: "text", Body: []byte("once")})
+		if !again.GetDuplicate() || again.GetV() != first.GetV() || again.GetN() != first.GetN() || again.GetTs() != first.GetTs() {
+			t.Fatalf("repeated after a takeover: %v, want the first answer %v", again, first)
+		}
+		if got := o.replayed(); got > 50 {
+			t.Errorf("the takeover folded %v messages", got)
+		}
+		o.send(1)
+		stop()
+	}
+}
+
+func TestOldPiecesOfTheDuplicateWindowAreDropped(t *testing.T) {
+	n := streamtest.Provisioned(t, 1)
+	pieces := func() (count int) {
+		reader := eventlog.NewReader(n.Conn, streams.StateStream(0))
+		err := reader.Scan(t.Context(), streams.StateFilter(0), 1, 0, func(m eventlog.Message) error {
+			if token, ok := streams.ParseState(m.Subject); ok && token.Dedup {
+				count++
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return count
+	}
+	o, stop := start(t, n, time.Now)
+	o.prepare()
+	o.send(20)
+	stop()
+	before := pieces()
+	if before == 0 {
+		t.Fatal("the snapshot holds no piece of the window")
+	}
+	_, _ = start(t, n, later)
+	streamtest.Eventually(t, patience, "old pieces are gone", func() bool { return pieces() == 0 })
+}
+
+func TestALostLogIsNeverNumberedAnew(t *testing.T) {
+	n := streamtest.Provisioned(t, 1)
+	o, stop := start(t, n, time.Now)
+	o.prepare()
+	o.send(10)
+	stop()
+	if err := n.JS.DeleteStream(t.Context(), streams.LogStream(0)); err != nil {
+		t.Fatal(err)
+	}
+	streamtest.Provision(t, n, topology.Deployment{Partitions: 1, Replicas: 1})
+	o, _ = start(t, n, time.Now)
+	lost := func() float64 {
+		var m dto.Metric
+		if err := o.metrics.Terms.WithLabelValues("lost").Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		return m.GetCounter().GetValue()
+	}
+	streamtest.Eventually(t, patience, "the term ends because the log was lost", func() bool { return lost() > 0 })
 }

@@ -57,7 +57,7 @@ func (s *Sequencer) Submit(b *Batch) error {
 
 // Run serves terms until ctx ends. What was accepted by then is answered.
 func (s *Sequencer) Run(ctx context.Context) error {
-	const pause = 100 * time.Millisecond // between terms, so that a broken NATS is not hammered
+	const brief, long = 100 * time.Millisecond, 5 * time.Second // between terms, so that a broken NATS is not hammered
 	for ctx.Err() == nil {
 		err := s.runTerm(ctx)
 		if ctx.Err() != nil {
@@ -68,6 +68,10 @@ func (s *Sequencer) Run(ctx context.Context) error {
 			s.config.Logger.Info("handed over")
 		} else {
 			s.config.Logger.Warn("term ended", "err", err)
+		}
+		pause := brief
+		if errors.Is(err, errLogLost) {
+			pause = long // nobody but an operator ends that
 		}
 		select {
 		case <-time.After(pause):
@@ -84,7 +88,7 @@ func cause(err error) string {
 		label string
 	}{
 		{eventlog.ErrFenced, "fenced"}, {eventlog.ErrFull, "full"},
-		{errLeaseLost, "lease"}, {eventlog.ErrUnknown, "unknown"}, {errHandover, "handover"},
+		{errLeaseLost, "lease"}, {eventlog.ErrUnknown, "unknown"}, {errHandover, "handover"}, {errLogLost, "lost"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.label
@@ -156,6 +160,7 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 	defer stopOnce()
 	s.config.Logger.Info("serving", "epoch", t.log.Epoch(), "groups", len(t.fold.groups),
 		"replayed", t.fold.replayed, "elapsed", time.Since(started))
+	s.config.Metrics.Replayed.Observe(float64(t.fold.replayed))
 	s.config.Metrics.Serving.Inc()
 	defer s.config.Metrics.Serving.Dec()
 	err = t.serve(termCtx)
@@ -234,6 +239,7 @@ func (t *term) serve(ctx context.Context) error {
 		case <-beacon.C:
 			t.publishBeacon()
 			t.fold.dedup.expire(t.now())
+			t.dropChunks(ctx)
 		case <-tick.C:
 			if err = t.tick(); err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
 				err = errHandover
@@ -251,7 +257,7 @@ func (t *term) serve(ctx context.Context) error {
 // after its sender was told that it failed.
 func (t *term) resume(ctx context.Context) error {
 	s := t.sequencer
-	again, passed := s.unanswered, t.fold.former != s.stood
+	again, passed := s.unanswered, t.fold.passed
 	s.unanswered, s.stood = nil, streams.Seq(t.log.Epoch())
 	if passed {
 		for len(s.inbox) > 0 {
@@ -285,7 +291,9 @@ func (t *term) tick() error {
 		return err
 	}
 	if now := t.sequencer.config.Now(); now.After(t.nextSnapshot) {
-		t.startSnapshot()
+		if err := t.startSnapshot(); err != nil {
+			return err
+		}
 		t.nextSnapshot = now.Add(t.sequencer.config.SnapshotEvery)
 	}
 	return t.stepSnapshot()
@@ -326,10 +334,13 @@ func (t *term) drain() error {
 				continue
 			}
 			if !snapshotStarted && t.snap.seq == 0 {
-				t.startSnapshot()
+				err = t.startSnapshot()
 				snapshotStarted = true
 			}
-			if err = t.stepSnapshot(); err == nil && snapshotStarted && t.snap.seq == 0 {
+			if err == nil {
+				err = t.stepSnapshot()
+			}
+			if err == nil && snapshotStarted && t.snap.seq == 0 {
 				return nil
 			}
 		}

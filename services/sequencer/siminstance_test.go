@@ -229,7 +229,9 @@ func (i *simInstance) serve(t *term, which int) (did bool, err error) {
 func (i *simInstance) tick(t *term) error {
 	w := i.world
 	if w.now.After(t.nextSnapshot) && t.snap.seq == 0 {
-		t.startSnapshot()
+		if err := t.startSnapshot(); err != nil {
+			return err
+		}
 		sortEntities(t.snap.queue)
 		t.nextSnapshot = w.now.Add(i.seq.config.SnapshotEvery)
 		w.trace("%s begins a snapshot at %d of %d records", i.name, t.snap.seq, len(t.snap.queue))

@@ -28,6 +28,7 @@ type entityKey struct {
 	entity group.Entity
 }
 
+// heldChunk is records that may be written once the log is at need.
 type heldChunk struct {
 	need    streams.Seq
 	records []eventlog.Record
@@ -38,17 +39,23 @@ type heldChunk struct {
 const chunkRecords = 1000
 
 // startSnapshot begins a run if something changed.
-func (t *term) startSnapshot() {
+func (t *term) startSnapshot() error {
 	if t.snap.seq != 0 || len(t.fold.dirty) == 0 {
-		return
+		return nil
 	}
 	t.snap = snapshot{seq: t.log.Next() - 1}
+	window, err := t.takeFresh()
+	if err != nil {
+		return err
+	}
+	t.snap.held = append(t.snap.held, heldChunk{need: t.snap.seq, records: window})
 	for g := range t.fold.dirty {
 		for _, entity := range t.fold.groups[g].TakeDirty() {
 			t.snap.queue = append(t.snap.queue, entityKey{group: g, entity: entity})
 		}
 	}
 	clear(t.fold.dirty)
+	return nil
 }
 
 // stepSnapshot advances the run by one chunk.
@@ -85,7 +92,7 @@ func (t *term) stepSnapshot() error {
 		t.sequencer.config.Metrics.Snapshots.Inc()
 		return nil
 	}
-	data, err := proto.Marshal(&streampb.Checkpoint{Seq: uint64(t.snap.seq), Ts: t.now()})
+	data, err := proto.Marshal(&streampb.Checkpoint{Seq: uint64(t.snap.seq), Ts: t.now(), Dedup: true})
 	if err != nil {
 		return fmt.Errorf("encode checkpoint: %w", err)
 	}

@@ -264,6 +264,7 @@ type Checkpoint struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // every record reflects at least this
 	Ts            int64                  `protobuf:"varint,2,opt,name=ts,proto3" json:"ts,omitempty"`
+	Dedup         bool                   `protobuf:"varint,3,opt,name=dedup,proto3" json:"dedup,omitempty"` // and the duplicate window up to there is in DedupChunks
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -312,6 +313,151 @@ func (x *Checkpoint) GetTs() int64 {
 	return 0
 }
 
+func (x *Checkpoint) GetDedup() bool {
+	if x != nil {
+		return x.Dedup
+	}
+	return false
+}
+
+// DedupChunk is a piece of the duplicate window, written once and dropped when
+// all of it is too old to matter.
+type DedupChunk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entries       []*DedupEntry          `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DedupChunk) Reset() {
+	*x = DedupChunk{}
+	mi := &file_record_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DedupChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DedupChunk) ProtoMessage() {}
+
+func (x *DedupChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DedupChunk.ProtoReflect.Descriptor instead.
+func (*DedupChunk) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DedupChunk) GetEntries() []*DedupEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+type DedupEntry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	ClientId      []byte                 `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	V             uint64                 `protobuf:"varint,3,opt,name=v,proto3" json:"v,omitempty"`
+	N             uint64                 `protobuf:"varint,4,opt,name=n,proto3" json:"n,omitempty"`
+	Seq           uint64                 `protobuf:"varint,5,opt,name=seq,proto3" json:"seq,omitempty"`
+	Ts            int64                  `protobuf:"varint,6,opt,name=ts,proto3" json:"ts,omitempty"`
+	Accepted      int64                  `protobuf:"varint,7,opt,name=accepted,proto3" json:"accepted,omitempty"` // ms since 1970 UTC, by the owner's clock
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DedupEntry) Reset() {
+	*x = DedupEntry{}
+	mi := &file_record_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DedupEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DedupEntry) ProtoMessage() {}
+
+func (x *DedupEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DedupEntry.ProtoReflect.Descriptor instead.
+func (*DedupEntry) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DedupEntry) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *DedupEntry) GetClientId() []byte {
+	if x != nil {
+		return x.ClientId
+	}
+	return nil
+}
+
+func (x *DedupEntry) GetV() uint64 {
+	if x != nil {
+		return x.V
+	}
+	return 0
+}
+
+func (x *DedupEntry) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *DedupEntry) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *DedupEntry) GetTs() int64 {
+	if x != nil {
+		return x.Ts
+	}
+	return 0
+}
+
+func (x *DedupEntry) GetAccepted() int64 {
+	if x != nil {
+		return x.Accepted
+	}
+	return 0
+}
+
 var File_record_proto protoreflect.FileDescriptor
 
 const file_record_proto_rawDesc = "" +
@@ -335,11 +481,24 @@ const file_record_proto_rawDesc = "" +
 	"\fMemberRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12*\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
-	"\x06joined\x18\x03 \x01(\x03R\x06joined\".\n" +
+	"\x06joined\x18\x03 \x01(\x03R\x06joined\"D\n" +
 	"\n" +
 	"Checkpoint\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x0e\n" +
-	"\x02ts\x18\x02 \x01(\x03R\x02tsB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
+	"\x02ts\x18\x02 \x01(\x03R\x02ts\x12\x14\n" +
+	"\x05dedup\x18\x03 \x01(\bR\x05dedup\"D\n" +
+	"\n" +
+	"DedupChunk\x126\n" +
+	"\aentries\x18\x01 \x03(\v2\x1c.throng.stream.v1.DedupEntryR\aentries\"\x97\x01\n" +
+	"\n" +
+	"DedupEntry\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1b\n" +
+	"\tclient_id\x18\x02 \x01(\fR\bclientId\x12\f\n" +
+	"\x01v\x18\x03 \x01(\x04R\x01v\x12\f\n" +
+	"\x01n\x18\x04 \x01(\x04R\x01n\x12\x10\n" +
+	"\x03seq\x18\x05 \x01(\x04R\x03seq\x12\x0e\n" +
+	"\x02ts\x18\x06 \x01(\x03R\x02ts\x12\x1a\n" +
+	"\baccepted\x18\a \x01(\x03R\bacceptedB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
 
 var (
 	file_record_proto_rawDescOnce sync.Once
@@ -353,23 +512,26 @@ func file_record_proto_rawDescGZIP() []byte {
 	return file_record_proto_rawDescData
 }
 
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_record_proto_goTypes = []any{
 	(*GroupRecord)(nil),   // 0: throng.stream.v1.GroupRecord
 	(*ChannelRecord)(nil), // 1: throng.stream.v1.ChannelRecord
 	(*MemberRecord)(nil),  // 2: throng.stream.v1.MemberRecord
 	(*Checkpoint)(nil),    // 3: throng.stream.v1.Checkpoint
-	(*Settings)(nil),      // 4: throng.stream.v1.Settings
-	(Role)(0),             // 5: throng.stream.v1.Role
+	(*DedupChunk)(nil),    // 4: throng.stream.v1.DedupChunk
+	(*DedupEntry)(nil),    // 5: throng.stream.v1.DedupEntry
+	(*Settings)(nil),      // 6: throng.stream.v1.Settings
+	(Role)(0),             // 7: throng.stream.v1.Role
 }
 var file_record_proto_depIdxs = []int32{
-	4, // 0: throng.stream.v1.GroupRecord.settings:type_name -> throng.stream.v1.Settings
-	5, // 1: throng.stream.v1.MemberRecord.role:type_name -> throng.stream.v1.Role
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	6, // 0: throng.stream.v1.GroupRecord.settings:type_name -> throng.stream.v1.Settings
+	7, // 1: throng.stream.v1.MemberRecord.role:type_name -> throng.stream.v1.Role
+	5, // 2: throng.stream.v1.DedupChunk.entries:type_name -> throng.stream.v1.DedupEntry
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
@@ -384,7 +546,7 @@ func file_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
