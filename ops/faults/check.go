@@ -1,0 +1,416 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/throng/throng/streams"
+)
+
+// Kind is a way to break a promise.
+type Kind string
+
+const (
+	LostPrefix     Kind = "lost_prefix"       // acknowledged, not in the log, before all that is
+	LostMiddle     Kind = "lost_middle"       //   … between what is
+	LostPostfix    Kind = "lost_postfix"      //   … after all that is
+	Doubled        Kind = "doubled"           // one message stands twice, or was delivered twice
+	Reordered      Kind = "reordered"         // acknowledged before the other was sent, and stands after it
+	SenderOrder    Kind = "sender_order"      // one connection's messages stand in another order
+	Unexpected     Kind = "unexpected"        // nobody sent it, or not so
+	RefusedButIn   Kind = "refused_but_there" // refused for good, and in the log
+	WrongRefusal   Kind = "wrong_refusal"     // refused without a reason
+	UnknownCode    Kind = "unknown_code"      // refused with a code that is not in the catalogue
+	Unresolved     Kind = "unresolved"        // neither acknowledged nor refused in the end
+	Late           Kind = "late"              // no answer within the deadline from an edge that was well
+	WrongAck       Kind = "wrong_ack"         // acknowledged with another v, n or seq, or as no duplicate
+	Hole           Kind = "hole"              // v or n jumps
+	Diverged       Kind = "diverged"          // replicas of the log differ
+	Unread         Kind = "unread"            // a partition was not read
+	ReaderMissing  Kind = "reader_missing"    // a reader never got an event
+	ReaderDiffers  Kind = "reader_differs"    // a reader got another event under that v
+	SourceDiffers  Kind = "source_differs"    // pull, history or ClickHouse differ from the log
+	HistoryChanged Kind = "history_changed"   // the channel's log has another name
+	Died           Kind = "died"              // a process panicked
+)
+
+// Violation is one broken promise.
+type Violation struct {
+	Kind   Kind   `json:"kind"`
+	Detail string `json:"detail"`
+}
+
+// Verdict is what [Check] found.
+type Verdict struct {
+	Violations []Violation `json:"violations"` // a few of each kind
+	Counts     map[Kind]int
+	Events     int // in the log
+	Stale      int // in the log, and ignored as a former owner's
+}
+
+// OK reports whether nothing was found.
+func (v Verdict) OK() bool { return len(v.Counts) == 0 }
+
+func (v Verdict) String() string {
+	if v.OK() {
+		return "ok"
+	}
+	var parts []string
+	for kind, count := range v.Counts {
+		parts = append(parts, fmt.Sprintf("%s=%d", kind, count))
+	}
+	sort.Strings(parts)
+	return "FAILED " + strings.Join(parts, " ")
+}
+
+// answerWithin is how long an edge that is well may take for an answer: its own
+// deadline, and what this machine's scheduling adds.
+const answerWithin = 5*time.Second + 2500*time.Millisecond
+
+// shown is how many violations of a kind are told in full.
+const shown = 5
+
+// checker works on one history.
+type checker struct {
+	History
+	verdict Verdict
+	logs    map[Channel][]Entry // in order of v
+	byID    map[message]Entry   // the first with it
+}
+
+// message is what a retry repeats.
+type message struct{ user, id string }
+
+// Check compares what everybody saw. It depends on nothing but the history.
+func Check(h History) Verdict {
+	c := &checker{
+		History: h, verdict: Verdict{Counts: map[Kind]int{}},
+		logs: map[Channel][]Entry{}, byID: map[message]Entry{},
+	}
+	for _, death := range h.Deaths {
+		c.found(Died, "%s", death)
+	}
+	c.replicas()
+	c.content()
+	for i := range h.Sends {
+		c.send(&h.Sends[i])
+	}
+	c.lost()
+	c.realTime()
+	c.senderOrder()
+	for i := range h.Readers {
+		c.reader(&h.Readers[i])
+	}
+	c.names()
+	for _, s := range h.Sources {
+		c.source(s)
+	}
+	return c.verdict
+}
+
+func (c *checker) found(kind Kind, format string, args ...any) {
+	if c.verdict.Counts[kind]++; c.verdict.Counts[kind] <= shown {
+		c.verdict.Violations = append(c.verdict.Violations, Violation{kind, fmt.Sprintf(format, args...)})
+	}
+}
+
+// replicas compares the copies of each partition and folds the first.
+func (c *checker) replicas() {
+	for p := range c.Partitions {
+		var first *Replica
+		for i := range c.Replicas {
+			r := &c.Replicas[i]
+			switch {
+			case r.Partition != p:
+			case first == nil:
+				first = r
+			default:
+				c.compare(first, r)
+			}
+		}
+		if first == nil {
+			c.found(Unread, "no copy of partition %d was read", p)
+			continue
+		}
+		c.fold(first)
+	}
+}
+
+func (c *checker) compare(a, b *Replica) {
+	for i := range max(len(a.Records), len(b.Records)) {
+		switch {
+		case i >= len(a.Records):
+			c.found(Diverged, "partition %d: %s ends before %d, %s has it", a.Partition, a.Node, b.Records[i].Seq, b.Node)
+		case i >= len(b.Records):
+			c.found(Diverged, "partition %d: %s ends before %d, %s has it", a.Partition, b.Node, a.Records[i].Seq, a.Node)
+		case a.Records[i].Seq != b.Records[i].Seq || a.Records[i].Digest != b.Records[i].Digest:
+			c.found(Diverged, "partition %d: %s has %+v where %s has %+v", a.Partition, a.Node, a.Records[i], b.Node, b.Records[i])
+		}
+	}
+}
+
+// fold reads a partition as the product defines it: what a former owner wrote
+// after a newer fence is in nobody's history.
+func (c *checker) fold(r *Replica) {
+	var epoch, last uint64
+	for _, record := range r.Records {
+		if record.Seq <= last {
+			c.found(Reordered, "partition %d: seq %d stands after %d", r.Partition, record.Seq, last)
+		}
+		last = record.Seq
+		switch {
+		case record.Fence:
+			epoch = record.Seq
+			continue
+		case record.Other:
+			continue
+		case record.Epoch < epoch:
+			c.verdict.Stale++
+			continue
+		}
+		e := record.Event
+		log := c.logs[e.Channel]
+		var before Entry
+		if len(log) > 0 {
+			before = log[len(log)-1]
+		}
+		n := before.N
+		if e.Kind == string(streams.KindMessage) {
+			n++
+		}
+		switch {
+		case e.V <= before.V:
+			c.found(Doubled, "%v: v %d stands again at seq %d, after v %d", e.Channel, e.V, e.Seq, before.V)
+			continue
+		case e.V != before.V+1:
+			c.found(Hole, "%v: v %d follows v %d in the log", e.Channel, e.V, before.V)
+		case e.N != n:
+			c.found(Hole, "%v: v %d (%s) has n %d in the log, want %d", e.Channel, e.V, e.Kind, e.N, n)
+		}
+		c.logs[e.Channel] = append(log, e)
+		c.verdict.Events++
+	}
+}
+
+// content finds messages that stand twice or that nobody sent.
+func (c *checker) content() {
+	sends := map[message]*Send{}
+	for i := range c.Sends {
+		sends[message{c.Sends[i].User, c.Sends[i].ID}] = &c.Sends[i]
+	}
+	for _, log := range c.logs {
+		for _, e := range log {
+			if e.Kind != string(streams.KindMessage) {
+				continue
+			}
+			key := message{e.User, e.ID}
+			if first, known := c.byID[key]; known {
+				c.found(Doubled, "%v: the message at v %d is the one at v %d: %s of %s", e.Channel, e.V, first.V, e.ID, e.User)
+				continue
+			}
+			c.byID[key] = e
+			switch s := sends[key]; {
+			case s == nil:
+				c.found(Unexpected, "%v: v %d, %s of %s, was never sent", e.Channel, e.V, e.ID, e.User)
+			case s.Channel != e.Channel || s.Body != e.Body:
+				c.found(Unexpected, "%v: v %d, %s of %s, is %q, sent was %q to %v", e.Channel, e.V, e.ID, e.User, e.Body, s.Body, s.Channel)
+			}
+		}
+	}
+}
+
+// again are the codes after which a sender repeats: the outcome is not known.
+var again = []streams.Code{streams.Unavailable, streams.Internal, streams.RateLimited, streams.SlowMode}
+
+var catalogue = []streams.Code{
+	streams.Unauthorized, streams.Forbidden, streams.NotMember, streams.NotFound, streams.Muted, streams.Banned,
+	streams.BadRequest, streams.TooLarge, streams.RateLimited, streams.SlowMode, streams.Conflict,
+	streams.StaleClientID, streams.Unavailable, streams.HistoryUnavailable, streams.Internal,
+}
+
+// final reports whether an attempt tells that the message is not there.
+func (a Attempt) final() bool {
+	return a.Outcome == Refused && !slices.Contains(again, streams.Code(a.Code))
+}
+
+// send checks one message's attempts against the log.
+func (c *checker) send(s *Send) {
+	entry, there := c.byID[message{s.User, s.ID}]
+	acked, finals := 0, 0
+	firstAck := time.Duration(-1) // when the first acknowledgement came
+	for i, a := range s.Attempts {
+		if a.Ended-a.Began >= answerWithin && !c.excused(a) {
+			c.found(Late, "%s of %s: %s after %v at edge %d, sent at %v", s.ID, s.User, a.Outcome, a.Ended-a.Began, a.Edge, a.Began)
+		}
+		switch {
+		case a.final():
+			finals++
+			if !s.Forbidden {
+				c.found(WrongRefusal, "%s of %s was refused as %s at %v", s.ID, s.User, a.Code, a.Ended)
+			}
+		case a.Outcome == Acked:
+			acked++
+			if there && (a.V != entry.V || a.N != entry.N || a.Seq != entry.Seq) {
+				c.found(WrongAck, "%s of %s was acknowledged at v %d, n %d, seq %d and stands at v %d, n %d, seq %d",
+					s.ID, s.User, a.V, a.N, a.Seq, entry.V, entry.N, entry.Seq)
+			}
+			if i == 0 && len(s.Attempts) == 1 && a.Duplicate {
+				c.found(WrongAck, "%s of %s was sent once and called a duplicate", s.ID, s.User)
+			}
+			if firstAck >= 0 && a.Began > firstAck && !a.Duplicate {
+				c.found(WrongAck, "%s of %s was acknowledged at %v, and again at %v without being called a duplicate", s.ID, s.User, firstAck, a.Ended)
+			}
+			if firstAck < 0 || a.Ended < firstAck {
+				firstAck = a.Ended
+			}
+		}
+		if a.Outcome == Refused && !slices.Contains(catalogue, streams.Code(a.Code)) {
+			c.found(UnknownCode, "%s of %s was refused as %q", s.ID, s.User, a.Code)
+		}
+	}
+	switch {
+	case s.Forbidden && acked > 0:
+		c.found(WrongAck, "%s of %s was acknowledged, who is no member", s.ID, s.User)
+	case there && (s.Forbidden || finals == len(s.Attempts)):
+		c.found(RefusedButIn, "%s of %s was refused and stands at v %d", s.ID, s.User, entry.V)
+	case acked == 0 && finals == 0:
+		c.found(Unresolved, "%s of %s: %d attempts, neither acknowledged nor refused", s.ID, s.User, len(s.Attempts))
+	}
+}
+
+// excused reports whether the edge could not answer an attempt.
+func (c *checker) excused(a Attempt) bool {
+	return slices.ContainsFunc(c.Outages, func(o Outage) bool {
+		return o.Edge == a.Edge && o.From <= a.Ended && a.Began <= o.To
+	})
+}
+
+// ack is the first acknowledgement of a send, if there is one.
+func (s *Send) ack() (first Attempt, acked bool) {
+	for _, a := range s.Attempts {
+		if a.Outcome == Acked && (!acked || a.Ended < first.Ended) {
+			first, acked = a, true
+		}
+	}
+	return first, acked
+}
+
+// lost finds what was acknowledged and is not there, and tells where the holes
+// are: a lost end is another defect than a lost middle.
+func (c *checker) lost() {
+	for i := range c.Sends {
+		s := &c.Sends[i]
+		a, acked := s.ack()
+		if _, there := c.byID[message{s.User, s.ID}]; !acked || there || s.Forbidden {
+			continue
+		}
+		kind := LostMiddle
+		log := c.logs[s.Channel]
+		switch {
+		case len(log) == 0 || a.V > log[len(log)-1].V:
+			kind = LostPostfix
+		case a.V < log[0].V:
+			kind = LostPrefix
+		}
+		c.found(kind, "%v: %s of %s was acknowledged at v %d at %v and is not in the log", s.Channel, s.ID, s.User, a.V, a.Ended)
+	}
+}
+
+// realTime checks that what was acknowledged before another message of the
+// group was first sent stands before it.
+func (c *checker) realTime() {
+	type point struct {
+		at    time.Duration
+		seq   uint64
+		acked bool
+		send  *Send
+	}
+	groups := map[string][]point{}
+	for i := range c.Sends {
+		s := &c.Sends[i]
+		e, there := c.byID[message{s.User, s.ID}]
+		if !there || len(s.Attempts) == 0 {
+			continue
+		}
+		groups[s.Group] = append(groups[s.Group], point{s.Attempts[0].Began, e.Seq, false, s})
+		if a, acked := s.ack(); acked {
+			groups[s.Group] = append(groups[s.Group], point{a.Ended, e.Seq, true, s})
+		}
+	}
+	for group, points := range groups {
+		sort.SliceStable(points, func(i, j int) bool { return points[i].at < points[j].at })
+		var newest point
+		for _, p := range points {
+			switch {
+			case p.acked && p.seq > newest.seq:
+				newest = p
+			case !p.acked && p.seq < newest.seq && p.at > newest.at:
+				c.found(Reordered, "%s: %s of %s, sent at %v, stands at seq %d, before seq %d, %s of %s, that was acknowledged at %v",
+					group, p.send.ID, p.send.User, p.at, p.seq, newest.seq, newest.send.ID, newest.send.User, newest.at)
+			}
+		}
+	}
+}
+
+// senderOrder checks that what one connection sent, once each, stands in that
+// order.
+func (c *checker) senderOrder() {
+	type line struct {
+		Channel
+		user string
+		conn int
+	}
+	newest := map[line]Entry{}
+	for i := range c.Sends {
+		s := &c.Sends[i]
+		e, there := c.byID[message{s.User, s.ID}]
+		if !there || len(s.Attempts) != 1 {
+			continue
+		}
+		at := line{s.Channel, s.User, s.Attempts[0].Conn}
+		if before := newest[at]; before.V > e.V {
+			c.found(SenderOrder, "%v: %s of %s, sent after %s, stands at v %d, before v %d", s.Channel, s.ID, s.User, before.ID, e.V, before.V)
+			continue
+		}
+		newest[at] = e
+	}
+}
+
+// names checks that the name of each channel's log never changed.
+func (c *checker) names() {
+	names := map[Channel]string{}
+	for _, r := range c.Readers {
+		for _, s := range r.Subscriptions {
+			if names[r.Channel] == "" {
+				names[r.Channel] = s.Log
+			}
+			if names[r.Channel] != s.Log {
+				c.found(HistoryChanged, "%v: the log was called %q and then %q", r.Channel, names[r.Channel], s.Log)
+			}
+		}
+	}
+}
+
+// source compares what a reading interface says with the log.
+func (c *checker) source(s Source) {
+	var want []Entry
+	for _, e := range c.logs[s.Channel] {
+		if !s.Messages || e.Kind == string(streams.KindMessage) {
+			want = append(want, e)
+		}
+	}
+	for i := range max(len(want), len(s.Entries)) {
+		switch {
+		case i >= len(want):
+			c.found(SourceDiffers, "%s: %v: %+v is not in the log", s.Name, s.Channel, s.Entries[i])
+		case i >= len(s.Entries):
+			c.found(SourceDiffers, "%s: %v: it ends before v %d", s.Name, s.Channel, want[i].V)
+		case want[i] != s.Entries[i]:
+			c.found(SourceDiffers, "%s: %v: %+v, the log has %+v", s.Name, s.Channel, s.Entries[i], want[i])
+			return // the rest is shifted
+		}
+	}
+}
