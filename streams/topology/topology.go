@@ -255,8 +255,15 @@ func DevSecret(ctx context.Context, js jetstream.JetStream) (string, error) {
 	return secret, put(ctx, js, keyDevSecret, secret)
 }
 
+// lookPatience is how long one question about a stream waits. A stream without
+// a leader does not answer, so what is asked during an election would wait for
+// the caller's whole deadline, or the client's own of 5 s, and outlast it.
+const lookPatience = time.Second
+
 // LogName returns the name of the history in a partition's log.
 func LogName(ctx context.Context, js jetstream.JetStream, p streams.Partition) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
 	stream, err := js.Stream(ctx, streams.LogStream(p))
 	if err != nil {
 		return "", fmt.Errorf("look at stream %s: %w", streams.LogStream(p), err)
@@ -279,7 +286,19 @@ func put(ctx context.Context, js jetstream.JetStream, key string, value any) err
 	return nil
 }
 
+// get reads a key. It asks again and again while nobody answers, until ctx ends.
 func get(ctx context.Context, js jetstream.JetStream, key string, value any) (found bool, err error) {
+	for {
+		found, err = tryGet(ctx, js, key, value)
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return found, err
+		}
+	}
+}
+
+func tryGet(ctx context.Context, js jetstream.JetStream, key string, value any) (found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
 	bucket, err := js.KeyValue(ctx, streams.ConfigBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		return false, nil
