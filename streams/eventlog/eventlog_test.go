@@ -233,3 +233,41 @@ func TestReader(t *testing.T) {
 		t.Errorf("Since an hour ago: got %d %v, want 1", seq, err)
 	}
 }
+
+// It proves that a request nobody answers, as when the node that has it dies,
+// ends although the caller's context does not: the callers hold a lease.
+func TestUnansweredRequestsEnd(t *testing.T) {
+	t.Parallel()
+	n := streamtest.New(t)
+	for _, subject := range []string{"$JS.API.DIRECT.GET." + streams.LogStream(0), streams.FenceSubject(0)} {
+		if _, err := n.Conn.SubscribeSync(subject); err != nil { // takes and says nothing
+			t.Fatal(err)
+		}
+	}
+	reader := eventlog.NewReader(n.Conn, streams.LogStream(0))
+	asked := map[string]func() error{
+		"Fence": func() error { _, err := writer(n, false).Fence(context.Background(), []byte("test")); return err },
+		"Last":  func() error { _, err := reader.Last(context.Background(), streams.FenceSubject(0)); return err },
+		"Scan": func() error {
+			return reader.Scan(context.Background(), streams.LogFilter(0), 1, 0, func(eventlog.Message) error { return nil })
+		},
+	}
+	type outcome struct {
+		what string
+		err  error
+	}
+	outcomes := make(chan outcome, len(asked))
+	for what, ask := range asked {
+		go func() { outcomes <- outcome{what, ask()} }() // waited for below
+	}
+	for range asked {
+		select {
+		case o := <-outcomes:
+			if !errors.Is(o.err, context.DeadlineExceeded) {
+				t.Errorf("%s: got %v, want a deadline", o.what, o.err)
+			}
+		case <-time.After(patience):
+			t.Fatalf("a request is still waiting after %v", patience)
+		}
+	}
+}

@@ -19,6 +19,11 @@ const (
 	pageBytes    = 8 << 20 // bytes
 )
 
+// answerPatience is how long the server may take for one answer. A node that
+// dies with a request in hand never answers it, and the caller's context may
+// live for as long as the process does.
+const answerPatience = 3 * time.Second
+
 // Message is one stored message.
 type Message struct {
 	Subject string
@@ -118,6 +123,8 @@ func (r *Reader) At(ctx context.Context, seq streams.Seq) (Message, error) {
 }
 
 func (r *Reader) one(ctx context.Context, get directGet) (Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
 	body, err := json.Marshal(get)
 	if err != nil {
 		return Message{}, err
@@ -134,6 +141,8 @@ func (r *Reader) one(ctx context.Context, get directGet) (Message, error) {
 }
 
 func (r *Reader) page(ctx context.Context, get directGet) (page []Message, more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
 	body, err := json.Marshal(get)
 	if err != nil {
 		return nil, false, err

@@ -129,6 +129,8 @@ type pubAck struct {
 // other term of the stream, and starts one. The error wraps [ErrUnknown] where
 // the fence may stand: fencing again is always safe.
 func (w *Writer) Fence(ctx context.Context, body []byte) (*Term, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
 	answer, err := w.config.Transport.Request(ctx, w.config.Fence, body)
 	if err != nil {
 		return nil, fmt.Errorf("put up a fence on %s: %w: %w", w.config.Stream, ErrUnknown, err)
