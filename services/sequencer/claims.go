@@ -84,13 +84,15 @@ func (c *Claims) Run(ctx context.Context) error {
 
 func (c *Claims) watch(ctx context.Context) error {
 	if c.bucket == nil {
-		bucket, err := c.js.KeyValue(ctx, streams.LeaseBucket)
+		look, cancel := context.WithTimeout(ctx, topology.LeaseTTL)
+		bucket, err := c.js.KeyValue(look, streams.LeaseBucket)
+		cancel()
 		if err != nil {
 			return fmt.Errorf("open bucket %s: %w", streams.LeaseBucket, err)
 		}
 		c.bucket = bucket
 	}
-	if _, err := c.bucket.Put(ctx, nodeKey+c.instance, nil); err != nil {
+	if err := c.beat(ctx); err != nil {
 		return err
 	}
 	watcher, err := c.bucket.WatchAll(ctx)
@@ -108,13 +110,22 @@ func (c *Claims) watch(ctx context.Context) error {
 			}
 			c.see(entry)
 		case <-beat.C:
-			if _, err := c.bucket.Put(ctx, nodeKey+c.instance, nil); err != nil {
+			if err := c.beat(ctx); err != nil {
 				return err
 			}
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// beat tells the others that this instance lives. While it waits the watch
+// stands still, so it waits for no longer than a beat counts.
+func (c *Claims) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, topology.LeaseTTL)
+	defer cancel()
+	_, err := c.bucket.Put(ctx, nodeKey+c.instance, nil)
+	return err
 }
 
 // see takes a change of a key; nil marks the end of what was there before.

@@ -49,7 +49,10 @@ func (c *Claims) acquire(ctx context.Context, p streams.Partition) (*lease, erro
 	for {
 		if c.mayTake(p) {
 			sent := time.Now()
-			revision, err := c.bucket.Create(ctx, l.key, []byte(c.instance))
+			// Unanswered it may stand all the same, and then expires.
+			attempt, cancel := context.WithTimeout(ctx, topology.LeaseTTL)
+			revision, err := c.bucket.Create(attempt, l.key, []byte(c.instance))
+			cancel()
 			if err == nil {
 				l.revision, l.renewed = revision, sent
 				return l, nil
