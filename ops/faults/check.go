@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -53,6 +54,18 @@ type Verdict struct {
 
 // OK reports whether nothing was found.
 func (v Verdict) OK() bool { return len(v.Counts) == 0 }
+
+// Lost is how many acknowledged messages are not in the log.
+func (v Verdict) Lost() int {
+	return v.Counts[LostPrefix] + v.Counts[LostMiddle] + v.Counts[LostPostfix]
+}
+
+// only keeps some kinds.
+func (v Verdict) only(kinds ...Kind) Verdict {
+	v.Violations = slices.DeleteFunc(v.Violations, func(one Violation) bool { return !slices.Contains(kinds, one.Kind) })
+	maps.DeleteFunc(v.Counts, func(kind Kind, _ int) bool { return !slices.Contains(kinds, kind) })
+	return v
+}
 
 func (v Verdict) String() string {
 	if v.OK() {

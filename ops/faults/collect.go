@@ -45,6 +45,35 @@ func (d *deployment) replicas(ctx context.Context) (all []Replica, err error) {
 	return all, nil
 }
 
+// remains reads what there is of every partition, on whichever node answers; a
+// stream that is not there any more has nothing.
+func (d *deployment) remains(ctx context.Context) (all []Replica, err error) {
+	for p := range partitions {
+		r := Replica{Node: "any", Partition: p}
+		var stream jetstream.Stream
+		looking, cancel := context.WithTimeout(ctx, lazyWithin)
+		err := until(looking, fmt.Sprintf("partition %d answers", p), func() bool {
+			var err error
+			attempt, done := context.WithTimeout(looking, time.Second)
+			defer done()
+			stream, err = d.js.Stream(attempt, streams.LogStream(streams.Partition(p)))
+			return err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
+		})
+		cancel()
+		if err == nil && stream != nil {
+			consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true})
+			if err != nil {
+				return nil, err
+			}
+			if r.Records, err = read(ctx, consumer, p, stream.CachedInfo().State.LastSeq); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
 func current(c *jetstream.ClusterInfo) bool {
 	if c == nil || c.Leader == "" || len(c.Replicas) != nodes-1 {
 		return false

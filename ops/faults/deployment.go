@@ -97,7 +97,7 @@ cluster {
 
 // begin starts everything and returns when all of it is ready, or starting
 // ends. What it started runs until stop, to be called whatever it returned.
-func begin(starting, life context.Context, c Config, dir string) (d *deployment, err error) {
+func begin(starting, life context.Context, c Config, dir, store string) (d *deployment, err error) {
 	d = &deployment{dir: dir}
 	d.life, d.cancel = context.WithCancel(life)
 	ctx := starting
@@ -105,7 +105,7 @@ func begin(starting, life context.Context, c Config, dir string) (d *deployment,
 	if err != nil {
 		return d, err
 	}
-	urls, err := d.startNATS(ctx, c, ports)
+	urls, err := d.startNATS(ctx, c, store, ports)
 	if err != nil {
 		return d, err
 	}
@@ -138,7 +138,7 @@ func begin(starting, life context.Context, c Config, dir string) (d *deployment,
 }
 
 // startNATS starts the nodes and returns their URLs.
-func (d *deployment) startNATS(ctx context.Context, c Config, ports []int) (urls string, err error) {
+func (d *deployment) startNATS(ctx context.Context, c Config, store string, ports []int) (urls string, err error) {
 	var routes, clients []string
 	for i := range nodes {
 		routes = append(routes, fmt.Sprintf("\"nats://127.0.0.1:%d\"", ports[3*i+2]))
@@ -152,7 +152,7 @@ func (d *deployment) startNATS(ctx context.Context, c Config, ports []int) (urls
 	for i := range nodes {
 		name := fmt.Sprintf("nats-%d", i)
 		path := filepath.Join(d.dir, name+".conf")
-		text := fmt.Sprintf(natsConfig, name, ports[3*i], ports[3*i+1], filepath.Join(c.store(d.dir), name), durable, ports[3*i+2], strings.Join(routes, ", "))
+		text := fmt.Sprintf(natsConfig, name, ports[3*i], ports[3*i+1], filepath.Join(store, name), durable, ports[3*i+2], strings.Join(routes, ", "))
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return "", err
 		}

@@ -14,6 +14,9 @@ const (
 	Kill    Action = "kill"    // -9, and a start after For
 	Freeze  Action = "freeze"  // SIGSTOP, and SIGCONT after For
 	Restart Action = "restart" // SIGTERM, and a start after For
+
+	// PowerCut is what all NATS nodes suffer at once; no plan has it.
+	PowerCut Action = "power cut"
 )
 
 // Fault is one thing that happens to one process.
@@ -28,6 +31,10 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s %s at %.1fs for %.1fs", f.Action, f.Target, f.At.Seconds(), f.For.Seconds())
 }
 
+// quiet is how long the first fault of each plan is alone: a services process is
+// killed, so that every run tells how long a takeover takes.
+const quiet = 3 * time.Second
+
 // Plan makes the faults of a seed: over the given time, at most one NATS node
 // at once except where two of three go down together, and always one services
 // process frozen for the time given, so that it wakes up as a zombie. That one
@@ -41,14 +48,15 @@ func Plan(seed uint64, over, zombie time.Duration) []Fault {
 		faults = append(faults, f)
 		busy[f.Target] = f.At + f.For + 500*time.Millisecond
 	}
+	alone := Fault{At: 100 * time.Millisecond, For: quiet / 2, Target: fmt.Sprintf("services-%d", random.IntN(2)), Action: Kill}
 	add(Fault{
-		At: between(200*time.Millisecond, max(over-zombie, time.Second)), For: zombie,
+		At: between(quiet, max(over-zombie, quiet+time.Second)), For: zombie,
 		Target: fmt.Sprintf("services-%d", random.IntN(2)), Action: Freeze,
 	})
 	zombieFrom := faults[0].At
 	var natsBusy time.Duration
 	two := random.IntN(4) == 0
-	for at := between(300*time.Millisecond, time.Second); at < over; at += between(300*time.Millisecond, 1700*time.Millisecond) {
+	for at := between(quiet, quiet+time.Second); at < over; at += between(300*time.Millisecond, 1700*time.Millisecond) {
 		f := Fault{At: at, For: between(200*time.Millisecond, 2500*time.Millisecond), Action: Kill}
 		switch dice := random.IntN(100); {
 		case dice < 35:
@@ -86,6 +94,7 @@ func Plan(seed uint64, over, zombie time.Duration) []Fault {
 		}
 		add(f)
 	}
+	faults = append(faults, alone)
 	slices.SortStableFunc(faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return faults
 }

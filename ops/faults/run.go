@@ -24,15 +24,10 @@ type Config struct {
 	Seed       uint64        // of the plan
 	Over       time.Duration // of the faults
 	Zombie     time.Duration // for which one services process is frozen
-	LazySync   bool          // NATS syncs when it likes to, its default
-	Store      string        // where NATS stores; empty for the run's folder
-}
-
-func (c Config) store(dir string) string {
-	if c.Store != "" {
-		return c.Store
-	}
-	return dir
+	PowerCut   bool          // instead of the plan, cut the power of all NATS nodes after Over; needs root
+	// LazySync lets NATS sync when it likes to, its default. It is the negative
+	// control of PowerCut: the run reports what was lost and checks nothing else.
+	LazySync bool
 }
 
 // load is what a run's users do. Two groups a partition.
@@ -47,12 +42,14 @@ const (
 	startWithin  = 90 * time.Second
 	settleWithin = 60 * time.Second
 	rowsWithin   = 60 * time.Second
+	lazyWithin   = 15 * time.Second
 )
 
 // run is one run under way.
 type run struct {
 	Config
 	*deployment
+	disk    *disk // nil for none
 	began   time.Time
 	report  *Report
 	groups  []string
@@ -80,7 +77,15 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	defer cancel()
 	starting, started := context.WithTimeout(ctx, startWithin)
 	defer started()
-	r.deployment, err = begin(starting, ctx, c, report.Dir)
+	store := report.Dir
+	if c.PowerCut {
+		if r.disk, err = newDisk(ctx, report.Dir); err != nil {
+			return report, fmt.Errorf("make a disk: %w", err)
+		}
+		store = r.disk.mount
+		defer r.disk.close()
+	}
+	r.deployment, err = begin(starting, ctx, c, report.Dir, store)
 	defer func() { err = errors.Join(err, r.stop()) }()
 	if err != nil {
 		return report, fmt.Errorf("start: %w", err)
@@ -93,6 +98,9 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		return report, err
 	}
 	report.Verdict = Check(history)
+	if c.LazySync {
+		report.Verdict = report.Verdict.only(LostPrefix, LostMiddle, LostPostfix)
+	}
 	report.measure(history)
 	report.Elapsed = r.clock()
 	if !report.Verdict.OK() {
@@ -172,19 +180,34 @@ func (r *run) work(ctx context.Context) (History, error) {
 		senders.Go(func() { one.run(sending, stop) })
 	}
 	pause(ctx, time.Second) // some quiet before
-	n := &nemesis{deployment: r.deployment, clock: r.clock}
-	n.run(ctx, Plan(r.Seed, r.Over, r.Zombie))
+	if r.PowerCut {
+		if err := r.powerCut(ctx); err != nil {
+			return History{}, err
+		}
+	} else {
+		n := &nemesis{deployment: r.deployment, clock: r.clock}
+		n.run(ctx, Plan(r.Seed, r.Over, r.Zombie))
+		r.report.Faults = n.done
+	}
 	pause(ctx, time.Second) // and after
 	close(stop)
-	giveUp := time.AfterFunc(settleWithin, stopSending)
+	patience := settleWithin
+	if r.LazySync {
+		patience = lazyWithin // there may be nobody left to answer
+	}
+	giveUp := time.AfterFunc(patience, stopSending)
 	senders.Wait()
 	giveUp.Stop()
-	r.report.Faults = n.done
 	if err := ctx.Err(); err != nil {
 		return History{}, err
 	}
-
-	h := History{Partitions: partitions, Outages: n.outages()}
+	h := History{Partitions: partitions, Outages: outages(r.report.Faults)}
+	if r.LazySync {
+		var err error
+		h.Replicas, err = r.remains(ctx)
+		r.sent(&h)
+		return h, err
+	}
 	settling, settled := context.WithTimeout(ctx, settleWithin)
 	defer settled()
 	if err := until(settling, "all nats nodes are well", func() bool { return r.healthy(settling, -1) }); err != nil {
@@ -209,11 +232,7 @@ func (r *run) work(ctx context.Context) (History, error) {
 	if err := r.sources(ctx, &h, newest); err != nil {
 		return h, err
 	}
-	for _, s := range r.senders {
-		for _, send := range s.sends {
-			h.Sends = append(h.Sends, *send)
-		}
-	}
+	r.sent(&h)
 	for _, one := range r.readers {
 		list := Reader{Channel: one.at, Name: one.name}
 		for _, s := range one.subscriptions {
@@ -230,6 +249,15 @@ func (r *run) work(ctx context.Context) (History, error) {
 		}
 	}
 	return h, nil
+}
+
+// sent adds what the senders did.
+func (r *run) sent(h *History) {
+	for _, s := range r.senders {
+		for _, send := range s.sends {
+			h.Sends = append(h.Sends, *send)
+		}
+	}
 }
 
 // resend repeats a part of what was sent, at both edges: the answer must be the
@@ -293,8 +321,8 @@ func (r *run) sources(ctx context.Context, h *History, newest map[Channel]uint64
 }
 
 // outages are the times in which edges could not answer, and a moment after.
-func (n *nemesis) outages() (list []Outage) {
-	for _, i := range n.done {
+func outages(faults []Injected) (list []Outage) {
+	for _, i := range faults {
 		var edge int
 		if _, err := fmt.Sscanf(i.Target, "edge-%d", &edge); err == nil && i.Skipped == "" {
 			list = append(list, Outage{Edge: edge, From: i.Began, To: i.Ended + 2*time.Second})

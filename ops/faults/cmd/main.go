@@ -36,8 +36,10 @@ func run(ctx context.Context) error {
 	zombie := flag.Duration("zombie", 5*time.Second, "time for which one services process is frozen in each run")
 	dir := flag.String("dir", filepath.Join(os.TempDir(), "throng-faults"), "folder of the runs and binaries")
 	keep := flag.Bool("keep", false, "keep the data of runs without findings too")
+	cut := flag.Bool("powercut", false, "cut the power of all NATS nodes instead of the plan; needs root")
+	lazy := flag.Bool("lazy", false, "with -powercut: NATS syncs as by its default, and what is acknowledged must be found lost")
 	flag.Parse()
-	c := faults.Config{Dir: *dir, Over: *over, Zombie: *zombie, Throng: filepath.Join(*dir, "throng"), NATSServer: filepath.Join(*dir, "nats-server")}
+	c := faults.Config{PowerCut: *cut, LazySync: *lazy, Dir: *dir, Over: *over, Zombie: *zombie, Throng: filepath.Join(*dir, "throng"), NATSServer: filepath.Join(*dir, "nats-server")}
 	for path, pkg := range map[string]string{
 		c.Throng:     "github.com/throng/throng/ops/cmd/throng",
 		c.NATSServer: "github.com/nats-io/nats-server/v2",
@@ -68,6 +70,13 @@ func campaign(ctx context.Context, c faults.Config, runs int, seed uint64, keep 
 			continue
 		}
 		fmt.Println(report)
+		if c.LazySync { // the negative control
+			if report.Verdict.Lost() == 0 {
+				failed++
+				fmt.Println("  nothing was lost: this run cannot tell a power cut from none")
+			}
+			continue
+		}
 		for _, t := range report.Takeovers {
 			if t.Action == faults.Kill {
 				all = append(all, t.Took)
