@@ -87,7 +87,7 @@ var drivers = map[string][]string{
 	"github.com/nats-io/nats-server":      {"streams/localnats"},
 	"github.com/ClickHouse/clickhouse-go": {"projections/clickhouse"},
 	"github.com/ebitengine/purego":        {"projections/engine/native", "projections/engine"},
-	"github.com/gorilla/websocket":        {"edge/session", "ops/load"},
+	"github.com/gorilla/websocket":        {"edge/session", "ops/load", "ops/faults"},
 }
 
 // order is who stands below whom inside a folder.
