@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
@@ -288,9 +289,17 @@ func put(ctx context.Context, js jetstream.JetStream, key string, value any) err
 
 // get reads a key. It asks again and again while nobody answers, until ctx ends.
 func get(ctx context.Context, js jetstream.JetStream, key string, value any) (found bool, err error) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		found, err = tryGet(ctx, js, key, value)
-		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		// No responders, where the bucket was found: its copies are not up yet.
+		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrNoResponders) {
+			return found, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
 			return found, err
 		}
 	}
