@@ -145,6 +145,9 @@ func (r *Report) takeover(f Injected, p int, acks []ack) {
 		t := Takeover{Partition: p, Action: f.Action, At: f.Began, Took: a.at - f.Began, Alone: true}
 		for _, other := range r.Faults {
 			slack := 500 * time.Millisecond // for what was broken just before
+			if strings.HasPrefix(other.Target, "nats-") {
+				slack = 10 * time.Second // elections
+			}
 			if other.Fault != f.Fault && other.Skipped == "" && !strings.HasPrefix(other.Target, "engine") && !strings.HasPrefix(other.Target, "projections") &&
 				other.Began <= a.at && other.Ended+slack >= f.Began {
 				t.Alone = false
