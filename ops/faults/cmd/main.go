@@ -36,14 +36,20 @@ func run(ctx context.Context) error {
 	zombie := flag.Duration("zombie", 5*time.Second, "time for which one services process is frozen in each run")
 	dir := flag.String("dir", filepath.Join(os.TempDir(), "throng-faults"), "folder of the runs and binaries")
 	keep := flag.Bool("keep", false, "keep the data of runs without findings too")
+	binary := flag.String("throng", "", "binary under test; empty: built from this source")
 	cut := flag.Bool("powercut", false, "cut the power of all NATS nodes instead of the plan; needs root")
 	lazy := flag.Bool("lazy", false, "with -powercut: NATS syncs as by its default, and what is acknowledged must be found lost")
 	flag.Parse()
 	c := faults.Config{PowerCut: *cut, LazySync: *lazy, Dir: *dir, Over: *over, Zombie: *zombie, Throng: filepath.Join(*dir, "throng"), NATSServer: filepath.Join(*dir, "nats-server")}
-	for path, pkg := range map[string]string{
+	builds := map[string]string{
 		c.Throng:     "github.com/throng/throng/ops/cmd/throng",
 		c.NATSServer: "github.com/nats-io/nats-server/v2",
-	} {
+	}
+	if *binary != "" {
+		delete(builds, c.Throng)
+		c.Throng = *binary
+	}
+	for path, pkg := range builds {
 		build := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
 		if err := build.Run(); err != nil {
