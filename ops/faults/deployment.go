@@ -215,10 +215,17 @@ func (d *deployment) provision(ctx context.Context, c Config, urls, dsn string) 
 	if !c.LazySync {
 		args = append(args, "--sync-always")
 	}
-	command := exec.CommandContext(ctx, c.Throng, args...)
-	command.Env = environment()
-	if said, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("provision: %w\n%s", err, said)
+	// A cluster that has just started may not have met all its nodes yet.
+	var said []byte
+	err := until(ctx, "provision", func() bool {
+		command := exec.CommandContext(ctx, c.Throng, args...)
+		command.Env = environment()
+		var err error
+		said, err = command.CombinedOutput()
+		return err == nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, said)
 	}
 	return nil
 }

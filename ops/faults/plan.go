@@ -68,6 +68,9 @@ func Plan(seed uint64, over, zombie time.Duration) []Fault {
 		case dice < 80:
 			f.Target = fmt.Sprintf("nats-%d", random.IntN(nodes))
 			f.Action = pick(random, Kill, Kill, Freeze)
+			if random.IntN(4) == 0 {
+				f.For += 5 * time.Second // others are elected meanwhile; then it wakes up, or comes back far behind
+			}
 		case dice < 90:
 			f.Target = "projections-0"
 			f.Action = pick(random, Kill, Kill, Freeze)
