@@ -33,8 +33,7 @@ const (
 // deployment is every process of one run.
 type deployment struct {
 	dir         string
-	life        context.Context // of the processes: they outlive the calls that start them
-	cancel      context.CancelFunc
+	cancel      context.CancelFunc // ends the life of the processes
 	nats        []*process
 	monitors    []string // of the nats nodes, http://host:port
 	services    []*process
@@ -99,17 +98,17 @@ cluster {
 // ends. What it started runs until stop, to be called whatever it returned.
 func begin(starting, life context.Context, c Config, dir, store string) (d *deployment, err error) {
 	d = &deployment{dir: dir}
-	d.life, d.cancel = context.WithCancel(life)
+	life, d.cancel = context.WithCancel(life)
 	ctx := starting
 	ports, err := freePorts(3*nodes + 2)
 	if err != nil {
 		return d, err
 	}
-	urls, err := d.startNATS(ctx, c, store, ports)
+	urls, err := d.startNATS(ctx, life, c, store, ports)
 	if err != nil {
 		return d, err
 	}
-	dsn, err := d.startEngine(ctx)
+	dsn, err := d.startEngine(ctx, life)
 	if err != nil {
 		return d, err
 	}
@@ -125,7 +124,7 @@ func begin(starting, life context.Context, c Config, dir, store string) (d *depl
 			"edge", "--nats", urls, "--listen", listen, "--jwt-secret", jwtSecret))
 	}
 	for _, p := range append(append([]*process{d.projections}, d.services...), d.edges...) {
-		if err := p.start(d.life); err != nil {
+		if err := p.start(life); err != nil {
 			return d, err
 		}
 	}
@@ -138,7 +137,7 @@ func begin(starting, life context.Context, c Config, dir, store string) (d *depl
 }
 
 // startNATS starts the nodes and returns their URLs.
-func (d *deployment) startNATS(ctx context.Context, c Config, store string, ports []int) (urls string, err error) {
+func (d *deployment) startNATS(ctx, life context.Context, c Config, store string, ports []int) (urls string, err error) {
 	var routes, clients []string
 	for i := range nodes {
 		routes = append(routes, fmt.Sprintf("\"nats://127.0.0.1:%d\"", ports[3*i+2]))
@@ -158,7 +157,7 @@ func (d *deployment) startNATS(ctx context.Context, c Config, store string, port
 		}
 		p := newProcess(d.dir, name, c.NATSServer, "-c", path)
 		d.nats = append(d.nats, p)
-		if err := p.start(d.life); err != nil {
+		if err := p.start(life); err != nil {
 			return "", err
 		}
 	}
@@ -191,7 +190,7 @@ func (d *deployment) healthy(ctx context.Context, but int) bool {
 }
 
 // startEngine starts ClickHouse and returns its DSN.
-func (d *deployment) startEngine(ctx context.Context) (dsn string, err error) {
+func (d *deployment) startEngine(ctx, life context.Context) (dsn string, err error) {
 	lib, err := engine.Fetch(ctx, engine.FetchConfig{Progress: os.Stderr})
 	if err != nil {
 		return "", err
@@ -201,7 +200,7 @@ func (d *deployment) startEngine(ctx context.Context) (dsn string, err error) {
 		return "", err
 	}
 	d.engineEnded = make(chan error, 1)
-	go func() { d.engineEnded <- d.engine.Run(d.life) }() // stop waits for it
+	go func() { d.engineEnded <- d.engine.Run(life) }() // stop waits for it
 	if err := d.engine.WaitReady(ctx); err != nil {
 		return "", err
 	}

@@ -78,7 +78,7 @@ func (n *nemesis) inject(ctx context.Context, f Fault) Injected {
 	}
 	if f.Action != Freeze {
 		pause(ctx, f.For)
-		_ = p.start(n.deployment.life) // fails only where the driver is at its end
+		_ = p.start(ctx) // fails only where the driver is at its end
 	}
 	i.Ended = n.clock()
 	return i

@@ -27,7 +27,7 @@ func (r *run) powerCut(ctx context.Context) error {
 		return err
 	}
 	for _, p := range r.nats {
-		if err := p.start(r.life); err != nil {
+		if err := p.start(ctx); err != nil {
 			return err
 		}
 	}
