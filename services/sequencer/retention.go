@@ -65,17 +65,13 @@ func (r *retention) hear(msg *nats.Msg) {
 	}
 }
 
-// startRetention begins a run in the background, unless one is running or
-// there is nothing that may go.
+// startRetention begins a run in the background, unless one is running.
 func (t *term) startRetention(ctx context.Context) {
 	r := t.retention
-	if t.sequencer.config.Deployment.HotWindow == 0 || r.running {
+	if r.running {
 		return
 	}
 	limit, fence := min(r.projected, t.fold.checkpoint), streams.Seq(t.log.Epoch())
-	if limit == 0 {
-		return
-	}
 	r.running = true
 	t.wait.Add(1)
 	t.sequencer.spawn(func() { // waited for in term.close
@@ -86,11 +82,22 @@ func (t *term) startRetention(ctx context.Context) {
 	})
 }
 
-// retain purges what may go and looks whether the fence is in the way.
+// retain tells how large the log is, purges what may go, and looks whether the
+// fence is in the way.
 func (s *Sequencer) retain(ctx context.Context, limit, fence streams.Seq) purgeOutcome {
 	p, window := s.config.Partition, s.config.Deployment.HotWindow
+	stream, err := s.config.JS.Stream(ctx, streams.LogStream(p))
+	if err != nil {
+		return purgeOutcome{err: fmt.Errorf("look at the log: %w", err)}
+	}
+	state := stream.CachedInfo().State
+	s.config.Metrics.LogBytes.WithLabelValues(p.String()).Set(float64(state.Bytes))
+	if window == 0 || limit == 0 {
+		return purgeOutcome{}
+	}
+	young := s.config.Now().Add(-window)
 	reader := eventlog.NewReaderOver(s.transport, streams.LogStream(p))
-	hot, err := reader.Since(ctx, streams.LogFilter(p), s.config.Now().Add(-window))
+	hot, err := reader.Since(ctx, streams.LogFilter(p), young)
 	if err != nil && !errors.Is(err, eventlog.ErrNoMessage) {
 		return purgeOutcome{err: fmt.Errorf("find the hot window: %w", err)}
 	}
@@ -99,18 +106,16 @@ func (s *Sequencer) retain(ctx context.Context, limit, fence streams.Seq) purgeO
 	}
 	upto := min(limit, hot-1)
 	old := upto >= fence
-	upto = min(upto, fence-1)
-	if upto == 0 {
+	if upto = min(upto, fence-1); state.FirstSeq > uint64(upto) {
 		return purgeOutcome{fenceOld: old}
 	}
-	stream, err := s.config.JS.Stream(ctx, streams.LogStream(p))
-	if err != nil {
-		return purgeOutcome{err: fmt.Errorf("look at the log: %w", err)}
-	}
-	state := stream.CachedInfo().State
-	s.config.Metrics.LogBytes.WithLabelValues(p.String()).Set(float64(state.Bytes))
-	if state.FirstSeq > uint64(upto) {
-		return purgeOutcome{fenceOld: old}
+	// A replica that lags may not have what is young: see how old the newest is
+	// that would go.
+	switch m, err := reader.At(ctx, upto); {
+	case err != nil:
+		return purgeOutcome{err: fmt.Errorf("look at the age of %d: %w", upto, err)}
+	case m.Time.After(young):
+		return purgeOutcome{}
 	}
 	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(uint64(upto)+1)); err != nil {
 		return purgeOutcome{err: fmt.Errorf("purge the log up to %d: %w", upto, err)}

@@ -23,8 +23,14 @@ func (w *simWorld) checkRecord(m simMessage) {
 	case token.Fence:
 	case token.Checkpoint:
 		r := &streampb.Checkpoint{}
-		err, seq = proto.Unmarshal(m.data, r), r.GetSeq()
+		err = proto.Unmarshal(m.data, r)
 		seq = r.GetSeq()
+	case token.Dedup:
+		r := &streampb.DedupChunk{}
+		err = proto.Unmarshal(m.data, r)
+		for _, e := range r.GetEntries() {
+			seq = max(seq, e.GetSeq())
+		}
 	case token.Channel != "":
 		r := &streampb.ChannelRecord{}
 		err = proto.Unmarshal(m.data, r)

@@ -135,8 +135,6 @@ func (s *simStream) store(msg *nats.Msg, now time.Time) streams.Seq {
 	return m.seq
 }
 
-func (s *simStream) purge(upto streams.Seq) { s.first = max(s.first, min(upto, s.last())+1) }
-
 // visible is what a replica holds that has come to head.
 func (s *simStream) visible(head streams.Seq) []simMessage {
 	if !s.lastOnly {
