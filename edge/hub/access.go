@@ -10,9 +10,6 @@ import (
 )
 
 const (
-	// maxMembers is how many users without subscriptions a view remembers.
-	// Beyond it, it forgets some and asks again when they come back.
-	maxMembers = 4096
 	// readPatience is how long a read waits for what was written before it.
 	readPatience = 2 * time.Second
 	// livePatience is how long that is expected live, before it is read from
@@ -53,7 +50,7 @@ func (v *View) member(user streams.User) *member {
 	if m != nil {
 		return m
 	}
-	if len(v.members) >= maxMembers {
+	if len(v.members)-v.following >= v.hub.config.Members {
 		v.forgetMembers()
 	}
 	m = &member{}
@@ -67,7 +64,7 @@ func (v *View) forgetMembers() {
 	for user, m := range v.members {
 		if len(m.subs) == 0 && m.asking == nil {
 			delete(v.members, user)
-			if dropped++; dropped == maxMembers/4 {
+			if dropped++; dropped >= v.hub.config.Members/4 {
 				return
 			}
 		}

@@ -31,6 +31,9 @@ type Config struct {
 	RingBytes int64
 	// Linger is how long a view stays open unused. Default 30 s.
 	Linger time.Duration
+	// Members is how many users without subscriptions a view remembers. Beyond
+	// it, it forgets some and asks again when they come back. Default 4,096.
+	Members int
 	// Lose drops a live message before it is looked at. Only tests set it.
 	Lose func(*nats.Msg) bool
 }
@@ -41,6 +44,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RingBytes == 0 {
 		c.RingBytes = 128 << 20
+	}
+	if c.Members == 0 {
+		c.Members = 4096
 	}
 	if c.Linger == 0 {
 		c.Linger = 30 * time.Second

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/throng/throng/edge/backfill"
@@ -97,8 +98,10 @@ func (s *Subscription) detach() {
 	if i := slices.Index(s.channel.subs, s); i >= 0 {
 		s.channel.subs = slices.Delete(s.channel.subs, i, i+1)
 	}
-	if m := s.view.members[s.reader.User]; m != nil {
-		delete(m.subs, s)
+	if m := s.view.members[s.reader.User]; m != nil && len(m.subs) > 0 {
+		if delete(m.subs, s); len(m.subs) == 0 {
+			s.view.following--
+		}
 	}
 }
 
@@ -117,6 +120,19 @@ type Interest struct {
 // view must stay open as long as the subscription. Errors are
 // [*streams.Rejection]: not_member, not_found, unavailable.
 func (v *View) Subscribe(ctx context.Context, i Interest) (*Subscription, wire.Subscribed, error) {
+	for {
+		s, answer, err := v.subscribe(ctx, i)
+		if errors.Is(err, errForgotten) && ctx.Err() == nil {
+			continue // many came at once: ask again
+		}
+		return s, answer, err
+	}
+}
+
+// errForgotten: what the owner said about the reader was dropped for others.
+var errForgotten = errors.New("forgotten since it was asked")
+
+func (v *View) subscribe(ctx context.Context, i Interest) (*Subscription, wire.Subscribed, error) {
 	if err := v.Admit(ctx, i.Reader); err != nil {
 		return nil, wire.Subscribed{}, err
 	}
@@ -137,13 +153,14 @@ func (v *View) Subscribe(ctx context.Context, i Interest) (*Subscription, wire.S
 	if !i.Reader.Server {
 		m := v.member(i.Reader.User)
 		switch {
-		case !m.known: // forgotten since it was asked
-			return nil, wire.Subscribed{}, owner.Unavailable()
+		case !m.known:
+			return nil, wire.Subscribed{}, errForgotten
 		case m.role == streampb.Role_ROLE_NONE:
 			return nil, wire.Subscribed{}, streams.Reject(streams.NotMember, "not a member of this group")
 		}
-		if m.subs == nil {
+		if len(m.subs) == 0 {
 			m.subs = map[*Subscription]struct{}{}
+			v.following++
 		}
 		m.subs[s] = struct{}{}
 	}

@@ -40,6 +40,8 @@ type View struct {
 	pending  []*streams.Event             // guarded by mu; at most maxPending, nil once opened
 	channels map[streams.Channel]*channel // guarded by mu
 	members  map[streams.User]*member     // guarded by mu
+	// following is how many of members have subscriptions; guarded by mu.
+	following int
 }
 
 func newView(h *Hub, g streams.Group) *View {
