@@ -14,6 +14,7 @@ import (
 	"github.com/throng/throng/edge/edgetest"
 	"github.com/throng/throng/edge/hub"
 	"github.com/throng/throng/edge/owner"
+	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streamtest"
 )
@@ -33,6 +34,7 @@ func TestMoreUsersSubscribeThanAreRememberedWithout(t *testing.T) {
 	for i := range users {
 		s.OK(t, fmt.Sprintf("dev:u%d", i), "join", map[string]any{"group": "g"})
 	}
+	s.Send(t, "one", "two", "three") // to be read from the log, which gives the others time to come
 	conn, registry := s.Connection(t), prometheus.NewRegistry()
 	h := hub.New(hub.Config{
 		Conn: conn, Owner: owner.New(conn, 1), Logger: streamtest.Logger(t), Metrics: hub.NewMetrics(registry),
@@ -59,6 +61,7 @@ func TestMoreUsersSubscribeThanAreRememberedWithout(t *testing.T) {
 		all.Go(func() {
 			_, _, err := view.Subscribe(t.Context(), hub.Interest{
 				Reader: hub.Reader{User: streams.User(fmt.Sprintf("u%d", i))}, Channel: "c", Follower: &followers[i],
+				Tail: wire.Option{Given: true, Value: 3},
 			})
 			if err != nil {
 				t.Errorf("user %d: %v", i, err)
