@@ -73,6 +73,9 @@ const (
 	drainPatience = 2 * time.Second
 	// beaconEvery is how often edges are told where channels stand.
 	beaconEvery = time.Second
+	// beaconCover is how long before the log's last event a former owner may
+	// have left its beacons off: the new owner tells of those channels again.
+	beaconCover = 10 * beaconEvery
 	// batchPatience is how long a batch may wait to be decided: as long as an
 	// edge waits for a command.
 	batchPatience = 5 * time.Second

@@ -92,7 +92,7 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.S
 		return nil, err
 	}
 	var epoch streams.Epoch
-	last := streams.Seq(0)
+	last, recent, newest := streams.Seq(0), map[channelKey]time.Time{}, time.Time{}
 	visit := func(m eventlog.Message) error {
 		last = m.Seq
 		f.replayed++
@@ -111,6 +111,7 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.S
 			return err
 		}
 		s.replay(f, e, epoch, m.Time)
+		recent[channelKey{e.Group, e.Channel}], newest = m.Time, m.Time
 		return nil
 	}
 	// A replica may answer that does not have our fence yet: read on until it is there.
@@ -120,6 +121,11 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.S
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+	}
+	for key, at := range recent {
+		if f.groups[key.group] != nil && newest.Sub(at) <= beaconCover {
+			f.moved[key] = struct{}{}
 		}
 	}
 	return f, nil
