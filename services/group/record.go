@@ -2,6 +2,7 @@ package group
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
@@ -88,7 +89,24 @@ func (s *State) ChannelRecord(c streams.Channel) *streampb.ChannelRecord {
 	return &streampb.ChannelRecord{
 		Seq: uint64(ch.seq), V: uint64(ch.v), N: uint64(ch.n), MentionAllCount: ch.mentionAllCount,
 		Kind: ch.kind, Name: ch.name, Recalled: ch.recalledNumbers(),
+		LastSends: s.lastSends(ch),
 	}
+}
+
+// lastSends is when those wrote who may still have to wait under slow mode.
+func (s *State) lastSends(ch *channel) []*streampb.LastSend {
+	newest, slow := int64(0), s.meta.settings.GetSlowModeMs()
+	for _, ts := range ch.lastSend {
+		newest = max(newest, ts)
+	}
+	var sends []*streampb.LastSend
+	for u, ts := range ch.lastSend {
+		if ts+slow > newest {
+			sends = append(sends, &streampb.LastSend{User: string(u), Ts: ts})
+		}
+	}
+	slices.SortFunc(sends, func(a, b *streampb.LastSend) int { return strings.Compare(a.GetUser(), b.GetUser()) })
+	return sends
 }
 
 func (s *State) MemberRecord(u streams.User) *streampb.MemberRecord {
@@ -115,6 +133,12 @@ func (s *State) RestoreChannel(c streams.Channel, r *streampb.ChannelRecord) {
 	}
 	for _, n := range r.GetRecalled() {
 		ch.recalled = append(ch.recalled, streams.Number(n))
+	}
+	for _, sent := range r.GetLastSends() {
+		if ch.lastSend == nil {
+			ch.lastSend = map[streams.User]int64{}
+		}
+		ch.lastSend[streams.User(sent.GetUser())] = sent.GetTs()
 	}
 	s.channels[c] = ch
 }

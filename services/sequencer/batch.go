@@ -190,7 +190,7 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 		records[i] = eventlog.Record{Subject: streams.LogSubject(t.sequencer.config.Partition, e.Group, e.Channel), Data: data}
 		t.fold.apply(e)
 		t.fold.dedup.add(e, now)
-		t.fold.moved[channelKey{e.Group, e.Channel}] = struct{}{}
+		t.fold.moved[channelKey{e.Group, e.Channel}] = beaconTimes
 		if e.Kind() == streams.KindMessage {
 			t.authors.add(e)
 		}

@@ -11,9 +11,13 @@ import (
 // maxBeacon bounds the channels of one beacon message: about 200 KB.
 const maxBeacon = 4000
 
-// publishBeacon tells edges where the channels stand that moved since the last
-// one and are stored. Live events travel at most once; a lost last one would
-// go unnoticed without this.
+// beaconTimes is how many beacons in a row tell of a channel that moved:
+// beacons may get lost as well.
+const beaconTimes = 3
+
+// publishBeacon tells edges where the channels stand that moved lately and are
+// stored. Live events travel at most once; a lost last one would go unnoticed
+// without this.
 func (t *term) publishBeacon() {
 	if len(t.fold.moved) == 0 {
 		return
@@ -22,12 +26,12 @@ func (t *term) publishBeacon() {
 	send := func() {
 		data, err := proto.Marshal(beacon)
 		if err == nil {
-			// Lost is as good as late: the next event or beacon tells again.
+			// Lost is as good as late: the next beacon tells again.
 			_ = t.sequencer.transport.Publish(&nats.Msg{Subject: streams.BeaconSubject(t.sequencer.config.Partition), Data: data})
 		}
 		beacon.Heads = nil
 	}
-	for key := range t.fold.moved {
+	for key, left := range t.fold.moved {
 		st := t.fold.groups[key.group]
 		if st.Head(key.channel) > t.committed {
 			continue // told next time
@@ -35,7 +39,9 @@ func (t *term) publishBeacon() {
 		beacon.Heads = append(beacon.Heads, &streampb.BeaconHead{
 			Group: string(key.group), Channel: string(key.channel), V: uint64(st.Place(key.channel).V),
 		})
-		delete(t.fold.moved, key)
+		if t.fold.moved[key] = left - 1; left == 1 {
+			delete(t.fold.moved, key)
+		}
 		if len(beacon.Heads) == maxBeacon {
 			send()
 		}

@@ -23,7 +23,7 @@ type fold struct {
 	groups map[streams.Group]*group.State
 	dedup  *dedup
 	dirty  map[streams.Group]struct{} // groups with records newer than the snapshot
-	moved  map[channelKey]struct{}    // channels that moved since the last beacon
+	moved  map[channelKey]int         // channels that moved lately, and how many beacons have yet to tell of them
 
 	chunks     []chunk     // of the duplicate window in the snapshot, oldest first
 	windowed   bool        // the snapshot holds the duplicate window, too
@@ -40,7 +40,7 @@ type channelKey struct {
 func newFold() *fold {
 	return &fold{
 		groups: map[streams.Group]*group.State{}, dedup: newDedup(),
-		dirty: map[streams.Group]struct{}{}, moved: map[channelKey]struct{}{},
+		dirty: map[streams.Group]struct{}{}, moved: map[channelKey]int{},
 	}
 }
 
@@ -125,7 +125,7 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.S
 	}
 	for key, at := range recent {
 		if f.groups[key.group] != nil && newest.Sub(at) <= beaconCover {
-			f.moved[key] = struct{}{}
+			f.moved[key] = beaconTimes
 		}
 	}
 	return f, nil
@@ -231,6 +231,9 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 			record := &streampb.ChannelRecord{}
 			if err = proto.Unmarshal(m.Data, record); err == nil {
 				f.group(token.Group).RestoreChannel(token.Channel, record)
+			}
+			if s.config.Now().Sub(m.Time) <= beaconCover { // it moved shortly before
+				f.moved[channelKey{token.Group, token.Channel}] = beaconTimes
 			}
 		case token.Member != "":
 			record := &streampb.MemberRecord{}

@@ -116,7 +116,8 @@ type ChannelRecord struct {
 	MentionAllCount uint64                 `protobuf:"varint,4,opt,name=mention_all_count,json=mentionAllCount,proto3" json:"mention_all_count,omitempty"`
 	Kind            string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
 	Name            string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
-	Recalled        []uint64               `protobuf:"varint,7,rep,packed,name=recalled,proto3" json:"recalled,omitempty"` // numbers of recalled messages, ascending
+	Recalled        []uint64               `protobuf:"varint,7,rep,packed,name=recalled,proto3" json:"recalled,omitempty"`            // numbers of recalled messages, ascending
+	LastSends       []*LastSend            `protobuf:"bytes,8,rep,name=last_sends,json=lastSends,proto3" json:"last_sends,omitempty"` // of who waits under slow mode, by user
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -200,6 +201,65 @@ func (x *ChannelRecord) GetRecalled() []uint64 {
 	return nil
 }
 
+func (x *ChannelRecord) GetLastSends() []*LastSend {
+	if x != nil {
+		return x.LastSends
+	}
+	return nil
+}
+
+type LastSend struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Ts            int64                  `protobuf:"varint,2,opt,name=ts,proto3" json:"ts,omitempty"` // ms since 1970 UTC
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LastSend) Reset() {
+	*x = LastSend{}
+	mi := &file_record_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LastSend) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LastSend) ProtoMessage() {}
+
+func (x *LastSend) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LastSend.ProtoReflect.Descriptor instead.
+func (*LastSend) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LastSend) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *LastSend) GetTs() int64 {
+	if x != nil {
+		return x.Ts
+	}
+	return 0
+}
+
 type MemberRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
@@ -211,7 +271,7 @@ type MemberRecord struct {
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_record_proto_msgTypes[2]
+	mi := &file_record_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -223,7 +283,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[2]
+	mi := &file_record_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -236,7 +296,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{2}
+	return file_record_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *MemberRecord) GetSeq() uint64 {
@@ -271,7 +331,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_record_proto_msgTypes[3]
+	mi := &file_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -283,7 +343,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[3]
+	mi := &file_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -296,7 +356,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{3}
+	return file_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Checkpoint) GetSeq() uint64 {
@@ -331,7 +391,7 @@ type DedupChunk struct {
 
 func (x *DedupChunk) Reset() {
 	*x = DedupChunk{}
-	mi := &file_record_proto_msgTypes[4]
+	mi := &file_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +403,7 @@ func (x *DedupChunk) String() string {
 func (*DedupChunk) ProtoMessage() {}
 
 func (x *DedupChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[4]
+	mi := &file_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +416,7 @@ func (x *DedupChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DedupChunk.ProtoReflect.Descriptor instead.
 func (*DedupChunk) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{4}
+	return file_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DedupChunk) GetEntries() []*DedupEntry {
@@ -381,7 +441,7 @@ type DedupEntry struct {
 
 func (x *DedupEntry) Reset() {
 	*x = DedupEntry{}
-	mi := &file_record_proto_msgTypes[5]
+	mi := &file_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -393,7 +453,7 @@ func (x *DedupEntry) String() string {
 func (*DedupEntry) ProtoMessage() {}
 
 func (x *DedupEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[5]
+	mi := &file_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -406,7 +466,7 @@ func (x *DedupEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DedupEntry.ProtoReflect.Descriptor instead.
 func (*DedupEntry) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{5}
+	return file_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DedupEntry) GetUser() string {
@@ -469,7 +529,7 @@ const file_record_proto_rawDesc = "" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x126\n" +
 	"\bsettings\x18\x04 \x01(\v2\x1a.throng.stream.v1.SettingsR\bsettings\x12\x18\n" +
 	"\acreated\x18\x05 \x01(\x03R\acreated\x12\x18\n" +
-	"\amembers\x18\x06 \x01(\x04R\amembers\"\xad\x01\n" +
+	"\amembers\x18\x06 \x01(\x04R\amembers\"\xe8\x01\n" +
 	"\rChannelRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\f\n" +
 	"\x01v\x18\x02 \x01(\x04R\x01v\x12\f\n" +
@@ -477,7 +537,12 @@ const file_record_proto_rawDesc = "" +
 	"\x11mention_all_count\x18\x04 \x01(\x04R\x0fmentionAllCount\x12\x12\n" +
 	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x06 \x01(\tR\x04name\x12\x1a\n" +
-	"\brecalled\x18\a \x03(\x04R\brecalled\"d\n" +
+	"\brecalled\x18\a \x03(\x04R\brecalled\x129\n" +
+	"\n" +
+	"last_sends\x18\b \x03(\v2\x1a.throng.stream.v1.LastSendR\tlastSends\".\n" +
+	"\bLastSend\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x0e\n" +
+	"\x02ts\x18\x02 \x01(\x03R\x02ts\"d\n" +
 	"\fMemberRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12*\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
@@ -512,26 +577,28 @@ func file_record_proto_rawDescGZIP() []byte {
 	return file_record_proto_rawDescData
 }
 
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_record_proto_goTypes = []any{
 	(*GroupRecord)(nil),   // 0: throng.stream.v1.GroupRecord
 	(*ChannelRecord)(nil), // 1: throng.stream.v1.ChannelRecord
-	(*MemberRecord)(nil),  // 2: throng.stream.v1.MemberRecord
-	(*Checkpoint)(nil),    // 3: throng.stream.v1.Checkpoint
-	(*DedupChunk)(nil),    // 4: throng.stream.v1.DedupChunk
-	(*DedupEntry)(nil),    // 5: throng.stream.v1.DedupEntry
-	(*Settings)(nil),      // 6: throng.stream.v1.Settings
-	(Role)(0),             // 7: throng.stream.v1.Role
+	(*LastSend)(nil),      // 2: throng.stream.v1.LastSend
+	(*MemberRecord)(nil),  // 3: throng.stream.v1.MemberRecord
+	(*Checkpoint)(nil),    // 4: throng.stream.v1.Checkpoint
+	(*DedupChunk)(nil),    // 5: throng.stream.v1.DedupChunk
+	(*DedupEntry)(nil),    // 6: throng.stream.v1.DedupEntry
+	(*Settings)(nil),      // 7: throng.stream.v1.Settings
+	(Role)(0),             // 8: throng.stream.v1.Role
 }
 var file_record_proto_depIdxs = []int32{
-	6, // 0: throng.stream.v1.GroupRecord.settings:type_name -> throng.stream.v1.Settings
-	7, // 1: throng.stream.v1.MemberRecord.role:type_name -> throng.stream.v1.Role
-	5, // 2: throng.stream.v1.DedupChunk.entries:type_name -> throng.stream.v1.DedupEntry
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	7, // 0: throng.stream.v1.GroupRecord.settings:type_name -> throng.stream.v1.Settings
+	2, // 1: throng.stream.v1.ChannelRecord.last_sends:type_name -> throng.stream.v1.LastSend
+	8, // 2: throng.stream.v1.MemberRecord.role:type_name -> throng.stream.v1.Role
+	6, // 3: throng.stream.v1.DedupChunk.entries:type_name -> throng.stream.v1.DedupEntry
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
@@ -546,7 +613,7 @@ func file_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
