@@ -11,7 +11,7 @@ type Release struct {
 
 // FetchRelease is Fetch for such a package.
 func FetchRelease(ctx context.Context, config FetchConfig, r Release) (string, error) {
-	return fetch(ctx, config, release{pkg: r.Pkg, version: r.Version, size: r.Size, tarball: r.Tarball, library: r.Library})
+	return fetch(ctx, config, release{pkg: r.Pkg, version: r.Version, size: r.Size, tarball: r.Tarball, unpacked: r.Library})
 }
 
 const (

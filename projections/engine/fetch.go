@@ -13,21 +13,21 @@ import (
 
 // release is a published npm package with the engine's library in it.
 type release struct {
-	pkg     string // npm package
-	version string
-	size    int64  // of the tarball, bytes; for the progress display only
-	tarball string // sha512 of the tarball, base64, as npm writes it
-	library string // sha512 of libchdb.so, base64
+	pkg      string // npm package
+	version  string
+	size     int64  // of the tarball, bytes; for the progress display only
+	tarball  string // sha512 of the tarball, base64, as npm writes it
+	unpacked string // sha512 of libchdb.so, base64
 }
 
 // pinned is the release this program is built for. The exact version matters: 26.5.3, which npm's tag "latest" names,
 // cannot listen. To move on, change all five fields and run this package's tests.
 var pinned = release{
-	pkg:     "@chdb/lib-linux-x64-gnu",
-	version: "26.7.3-stable.1",
-	size:    177_817_999,
-	tarball: "XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw==",
-	library: "Cl5q9c9XA0EW00o5SAmJoWDdEF83LYWqdI+NKwpevVKpDZE3N9euhvb1l9N/4G06TSISXBPFqpYdkaqT0DR1Hg==",
+	pkg:      "@chdb/lib-linux-x64-gnu",
+	version:  "26.7.3-stable.1",
+	size:     177_817_999,
+	tarball:  "XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw==",
+	unpacked: "Cl5q9c9XA0EW00o5SAmJoWDdEF83LYWqdI+NKwpevVKpDZE3N9euhvb1l9N/4G06TSISXBPFqpYdkaqT0DR1Hg==",
 }
 
 const (
@@ -133,7 +133,7 @@ func replace(ctx context.Context, progress io.Writer, home string, r release) er
 	if err := unpack(ctx, tarball, library); err != nil {
 		return fmt.Errorf("unpack %s: %w", r.pkg, err)
 	}
-	if err := checkSum(ctx, library, r.library); err != nil {
+	if err := checkSum(ctx, library, r.unpacked); err != nil {
 		return err
 	}
 	if err := mark(fresh, r); err != nil {
@@ -158,7 +158,7 @@ func marker(home string, r release) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("sha512-%s %d bytes, modified %d\n", r.library, info.Size(), info.ModTime().UnixNano()), nil
+	return fmt.Sprintf("sha512-%s %d bytes, modified %d\n", r.unpacked, info.Size(), info.ModTime().UnixNano()), nil
 }
 
 // mark writes the marker; the caller has just verified the library.
@@ -187,7 +187,7 @@ func verified(home string, r release) bool {
 // verifyAgain hashes a library whose marker does not fit, because a cache restored by a build server has other times
 // and is sound all the same. The caller holds the lock.
 func verifyAgain(ctx context.Context, home string, r release) bool {
-	if checkSum(ctx, filepath.Join(home, libraryName), r.library) != nil {
+	if checkSum(ctx, filepath.Join(home, libraryName), r.unpacked) != nil {
 		return false
 	}
 	return mark(home, r) == nil
