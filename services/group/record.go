@@ -72,6 +72,18 @@ func (s *State) TakeDirty() []Entity {
 	return entities
 }
 
+// MarkDirty lets an entity be taken again whose record was not written.
+func (s *State) MarkDirty(e Entity) {
+	switch {
+	case e.Channel != "":
+		s.dirty.channels[e.Channel] = struct{}{}
+	case e.Member != "":
+		s.dirty.members[e.Member] = struct{}{}
+	default:
+		s.dirty.meta = true
+	}
+}
+
 // GroupRecord, ChannelRecord and MemberRecord are the entities as they are
 // now, nil for one that is not there.
 func (s *State) GroupRecord() *streampb.GroupRecord {

@@ -100,11 +100,15 @@ func (d *dedup) note(key dedupKey, o outcome, at int64) bool {
 
 func (d *dedup) full() bool { return len(d.entries) >= maxDedup }
 
-// expire drops what was accepted longer than dedupKeep ago.
+// expire drops what was accepted longer than dedupKeep ago, also from what a
+// snapshot was to hold and there was none.
 func (d *dedup) expire(now int64) {
 	for d.head < len(d.order) && d.order[d.head].at+dedupKeep.Milliseconds() < now {
 		delete(d.entries, d.order[d.head].key)
 		d.head++
+	}
+	for len(d.fresh) > 0 && d.fresh[0].GetAccepted()+dedupKeep.Milliseconds() < now {
+		d.fresh = d.fresh[1:]
 	}
 	if d.head > 1024 && d.head > len(d.order)/2 {
 		d.order = append([]accepted(nil), d.order[d.head:]...)

@@ -213,7 +213,10 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 	p, last := s.config.Partition, streams.Seq(0)
 	reader := eventlog.NewReaderOver(s.transport, streams.StateStream(p))
 	visit := func(m eventlog.Message) error {
-		last = m.Seq
+		if last = m.Seq; last > fence {
+			// Another has put up a fence since, and so removed ours.
+			return fmt.Errorf("%w: the snapshot goes on at %d", eventlog.ErrFenced, last)
+		}
 		token, ok := streams.ParseState(m.Subject)
 		if !ok {
 			return fmt.Errorf("unknown subject at %d", m.Seq)
@@ -252,7 +255,7 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 		return nil
 	}
 	for last < fence {
-		if err := reader.Scan(ctx, streams.StateFilter(p), last+1, fence, visit); err != nil {
+		if err := reader.Scan(ctx, streams.StateFilter(p), last+1, 0, visit); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {

@@ -102,7 +102,8 @@ func cause(err error) string {
 type term struct {
 	sequencer *Sequencer
 	log       *eventlog.Term
-	state     *eventlog.Term
+	state     *eventlog.Term // nil while snapshots can't be written; see regain
+	regain    regain
 	logName   string
 	fold      *fold
 	committed streams.Seq // everything up to here is stored
@@ -183,6 +184,7 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 func (t *term) close() {
 	t.wait.Wait()
 	t.retention.close()
+	t.regain.close()
 	for _, part := range []*eventlog.Term{t.log, t.state} {
 		if part != nil {
 			part.Close()
@@ -229,7 +231,7 @@ func (t *term) serve(ctx context.Context) error {
 		case reply := <-t.log.Replies():
 			err = t.settle(t.log.Settle(reply))
 		case reply := <-t.state.Replies():
-			err = settleState(t.state.Settle(reply))
+			t.settleState(t.state.Settle(reply))
 		case msg := <-t.retention.inbox:
 			t.retention.hear(msg)
 		case o := <-t.retention.purged:
@@ -241,7 +243,7 @@ func (t *term) serve(ctx context.Context) error {
 			t.fold.dedup.expire(t.now())
 			t.dropChunks(ctx)
 		case <-tick.C:
-			if err = t.tick(); err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
+			if err = t.tick(ctx); err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
 				err = errHandover
 			}
 		}
@@ -283,13 +285,12 @@ func (t *term) full() bool {
 }
 
 // tick does what time brings: appends fall overdue, snapshots due.
-func (t *term) tick() error {
+func (t *term) tick(ctx context.Context) error {
 	if err := t.settle(t.log.Overdue(ackPatience)); err != nil {
 		return err
 	}
-	if err := settleState(t.state.Overdue(ackPatience)); err != nil {
-		return err
-	}
+	t.settleState(t.state.Overdue(ackPatience))
+	t.regainState(ctx)
 	if now := t.sequencer.config.Now(); now.After(t.nextSnapshot) {
 		if err := t.startSnapshot(); err != nil {
 			return err
@@ -297,16 +298,6 @@ func (t *term) tick() error {
 		t.nextSnapshot = now.Add(t.sequencer.config.SnapshotEvery)
 	}
 	return t.stepSnapshot()
-}
-
-// settleState ends the term if a record was not stored.
-func settleState(acks []eventlog.Ack) error {
-	for _, ack := range acks {
-		if ack.Err != nil {
-			return fmt.Errorf("write snapshot: %w", ack.Err)
-		}
-	}
-	return nil
 }
 
 // drain answers what was accepted and writes a last snapshot, within a bounded
@@ -326,7 +317,7 @@ func (t *term) drain() error {
 		case reply := <-t.log.Replies():
 			err = t.settle(t.log.Settle(reply))
 		case reply := <-t.state.Replies():
-			err = settleState(t.state.Settle(reply))
+			t.settleState(t.state.Settle(reply))
 		case <-deadline:
 			return nil
 		case <-tick.C:

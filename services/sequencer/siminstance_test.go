@@ -210,7 +210,8 @@ func (i *simInstance) serve(t *term, which int) (did bool, err error) {
 		}
 	case 4:
 		if len(t.state.Replies()) > 0 {
-			return true, settleState(t.state.Settle(<-t.state.Replies()))
+			t.settleState(t.state.Settle(<-t.state.Replies()))
+			return true, nil
 		}
 	case 5:
 		return true, i.tick(t)
@@ -240,7 +241,7 @@ func (i *simInstance) tick(t *term) error {
 		defer func(committed streams.Seq) { t.committed = committed }(t.committed)
 		t.committed = t.log.Next() - 1
 	}
-	return t.tick()
+	return t.tick(context.Background())
 }
 
 func (i *simInstance) answerEarly(t *term) {

@@ -2,6 +2,7 @@ package sequencer
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -21,6 +22,11 @@ type snapshot struct {
 	queue  []entityKey // to be taken
 	held   []heldChunk // taken, waiting for the log
 	closed bool        // the checkpoint is handed in
+
+	// What the run took and has to be taken again if it breaks.
+	taken  []entityKey
+	window []*streampb.DedupEntry
+	chunks []string // subjects
 }
 
 type entityKey struct {
@@ -40,22 +46,41 @@ const chunkRecords = 1000
 
 // startSnapshot begins a run if something changed.
 func (t *term) startSnapshot() error {
-	if t.snap.seq != 0 || len(t.fold.dirty) == 0 {
+	if t.state == nil || t.snap.seq != 0 || len(t.fold.dirty) == 0 {
 		return nil
 	}
-	t.snap = snapshot{seq: t.log.Next() - 1}
+	t.snap = snapshot{seq: t.log.Next() - 1, window: t.fold.dedup.fresh}
 	window, err := t.takeFresh()
 	if err != nil {
 		return err
 	}
 	t.snap.held = append(t.snap.held, heldChunk{need: t.snap.seq, records: window})
+	for _, record := range window {
+		t.snap.chunks = append(t.snap.chunks, record.Subject)
+	}
 	for g := range t.fold.dirty {
 		for _, entity := range t.fold.groups[g].TakeDirty() {
 			t.snap.queue = append(t.snap.queue, entityKey{group: g, entity: entity})
 		}
 	}
 	clear(t.fold.dirty)
+	t.snap.taken = t.snap.queue
 	return nil
+}
+
+// undoSnapshot gives up a run: what it took has to be taken again, whether
+// records of it were stored or not.
+func (t *term) undoSnapshot() {
+	run := t.snap
+	t.snap = snapshot{}
+	for _, key := range run.taken {
+		t.fold.groups[key.group].MarkDirty(key.entity)
+		t.fold.dirty[key.group] = struct{}{}
+	}
+	// The next run's pieces begin with the same entries, so they have the same
+	// subjects and replace what was stored of these.
+	t.fold.dedup.fresh = slices.Concat(run.window, t.fold.dedup.fresh)
+	t.fold.chunks = slices.DeleteFunc(t.fold.chunks, func(c chunk) bool { return slices.Contains(run.chunks, c.subject) })
 }
 
 // stepSnapshot advances the run by one chunk.

@@ -34,7 +34,8 @@ func (s *Sequencer) newTerm(logName string, retention *retention) *term {
 	return &term{
 		sequencer: s, logName: logName, authors: newAuthors(), retention: retention,
 		looked: make(chan *Batch, maxLookups), lookups: make(chan struct{}, maxLookups),
-		chunk: chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
+		regain: regain{outcome: make(chan regainOutcome, 1)},
+		chunk:  chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
 	}
 }
 

@@ -85,7 +85,8 @@ type Ack struct {
 }
 
 // Term is the right to append between one fence and the next. It is owned by
-// one goroutine, which calls Append, Settle and Close.
+// one goroutine, which calls Append, Settle and Close. For an owner that goes
+// on without one, a nil term has nothing unsettled, overdue or to be replied.
 type Term struct {
 	// Static after Fence.
 	epoch   streams.Epoch
@@ -167,7 +168,12 @@ func (t *Term) Next() streams.Seq { return t.next }
 
 // Unsettled is how many records are handed in and not settled. The caller
 // keeps it at or below [MaxInFlight].
-func (t *Term) Unsettled() int { return t.records }
+func (t *Term) Unsettled() int {
+	if t == nil {
+		return 0
+	}
+	return t.records
+}
 
 // Append hands in records that are stored together or not at all, at the
 // sequences from the returned one on. It does not wait; [Term.Settle] tells
@@ -303,7 +309,12 @@ func (t *Term) onReply(msg *nats.Msg) {
 }
 
 // Replies wakes the owner: after a receive it calls [Term.Settle] with it.
-func (t *Term) Replies() <-chan reply { return t.replies }
+func (t *Term) Replies() <-chan reply {
+	if t == nil {
+		return nil
+	}
+	return t.replies
+}
 
 // Settle takes a reply and returns the appends it settles, oldest first. After
 // an Ack with an error every later append of the term is settled with an error
@@ -343,7 +354,7 @@ func (t *Term) Settle(r reply) []Ack {
 // Overdue ends the term if the oldest append has waited longer than patience:
 // its outcome is unknown then. It returns what that settles.
 func (t *Term) Overdue(patience time.Duration) []Ack {
-	if t.err != nil || len(t.flight) == 0 || t.config.Now().Sub(t.flight[0].sent) < patience {
+	if t == nil || t.err != nil || len(t.flight) == 0 || t.config.Now().Sub(t.flight[0].sent) < patience {
 		return nil
 	}
 	t.fail(fmt.Errorf("append to %s at %d: %w: no answer in %v", t.config.Stream, t.flight[0].first, ErrUnknown, patience))
