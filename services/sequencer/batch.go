@@ -61,19 +61,25 @@ func (t *term) take(ctx context.Context, b *Batch) error {
 	return t.decide(b)
 }
 
-// decide decides all commands of a batch and queues it for its answer.
+// decide decides all commands of a batch and queues it for its answer: that of
+// a batch without events is read from the state, which must be the newest.
 func (t *term) decide(b *Batch) error {
 	if b.appended == nil {
 		b.appended = make([]bool, len(b.Commands))
 	}
 	b.results = make([]*streampb.Result, len(b.Commands))
-	now, done := t.now(), t.lastDone(b)
+	now, done, first := t.now(), t.lastDone(b), t.log.Next()
 	for i := range b.Commands {
 		result := t.decideOne(b, i, now, done)
 		b.results[i] = result
 		t.sequencer.config.Metrics.Commands.WithLabelValues(outcomeLabel(result)).Inc()
 	}
 	b.wait = t.log.Next() - 1
+	if b.wait < first && !t.trusted() {
+		// Another may have taken over and written, and what was decided here be
+		// of old. The fence knows: an append of ours that comes behind tells.
+		b.wait = t.prove()
+	}
 	t.waiting = append(t.waiting, b)
 	if err := t.log.Err(); err != nil {
 		return err

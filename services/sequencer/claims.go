@@ -39,6 +39,8 @@ type Claims struct {
 	mu     sync.Mutex
 	owners map[streams.Partition]sighting // guarded by mu
 	nodes  map[string]time.Time           // when last seen; guarded by mu
+	heard  time.Time                      // when the watch last showed this instance's own heartbeat; guarded by mu
+	grace  time.Time                      // nothing is taken before; guarded by mu
 }
 
 // sighting is a lease as last seen.
@@ -95,6 +97,7 @@ func (c *Claims) watch(ctx context.Context) error {
 	if err := c.beat(ctx); err != nil {
 		return err
 	}
+	began := time.Now()
 	watcher, err := c.bucket.WatchAll(ctx)
 	if err != nil {
 		return err
@@ -112,6 +115,9 @@ func (c *Claims) watch(ctx context.Context) error {
 		case <-beat.C:
 			if err := c.beat(ctx); err != nil {
 				return err
+			}
+			if time.Since(began) > topology.LeaseTTL && c.blind(topology.LeaseTTL) {
+				return errors.New("the watch fell silent")
 			}
 		case <-ctx.Done():
 			return nil
@@ -142,8 +148,15 @@ func (c *Claims) see(entry jetstream.KeyValueEntry) {
 	defer c.mu.Unlock()
 	gone := entry.Operation() != jetstream.KeyValuePut
 	if name, ok := strings.CutPrefix(entry.Key(), nodeKey); ok {
-		if c.nodes[name] = time.Now(); gone {
+		now := time.Now()
+		if c.nodes[name] = now; gone {
 			delete(c.nodes, name)
+		}
+		if name == c.instance && !gone {
+			if !c.heard.IsZero() && now.Sub(c.heard) > blindAfter {
+				c.grace = now.Add(ownersFirst)
+			}
+			c.heard = now
 		}
 		return
 	}
@@ -155,6 +168,30 @@ func (c *Claims) see(entry jetstream.KeyValueEntry) {
 	if c.owners[streams.Partition(p)] = (sighting{instance: string(entry.Value()), at: time.Now()}); gone {
 		delete(c.owners, streams.Partition(p))
 	}
+}
+
+// What is seen of leases goes bad while the bucket has no leader or the watch is
+// interrupted: all keys age out though their owners live and serve. So nobody
+// takes anything who has not seen its own heartbeat lately, and after such a
+// time the present owners get to renew first.
+const (
+	blindAfter  = 2 * leaseRenew
+	ownersFirst = topology.LeaseTTL * 3 / 2 // a renewal that fails and the next one end well within
+)
+
+// blind reports whether the watch has shown nothing for that long.
+func (c *Claims) blind(long time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.heard.IsZero() && time.Since(c.heard) > long
+}
+
+// mayChallenge reports whether what is seen of leases can be relied on.
+func (c *Claims) mayChallenge() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	return c.heard.IsZero() || now.Sub(c.heard) <= blindAfter && now.After(c.grace)
 }
 
 // plan is how the partitions are shared at this moment.
@@ -220,7 +257,7 @@ func fit(instance string, partition streams.Partition) uint64 {
 // mayTake reports whether a partition is free and this instance's to take;
 // only once ready is closed.
 func (c *Claims) mayTake(p streams.Partition) bool {
-	return c.plan(time.Now()).free[p] == c.instance
+	return c.mayChallenge() && c.plan(time.Now()).free[p] == c.instance
 }
 
 // mustGive reports whether this instance should hand a partition over, because

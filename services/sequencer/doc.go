@@ -6,11 +6,12 @@
 //
 //	acquire lease ─▶ put up fence ─▶ read snapshot, fold log up to the fence ─▶ serve
 //	      ▲                                                                     │
-//	      └──────────── lease lost · fenced · outcome unknown ◀─────────────────┘
+//	      └───────── another's lease · fenced · outcome unknown ◀───────────────┘
 //
 // The lease only decides who challenges. The fence decides who may write: the
 // stream refuses appends that stand on an older one, so a paused or cut-off
-// former owner can do no harm, and nothing has to be waited for.
+// former owner can do no harm, and nothing has to be waited for. A lease that
+// can't be renewed ends nothing; [lease] says what it costs.
 //
 // # Serving
 //
@@ -18,7 +19,8 @@
 // newest state ([group.State.Decide]), numbers and folds the events, and hands
 // them to the log without waiting. Answers wait: a batch of commands is
 // answered when everything up to its last event is stored. Reads and refusals
-// wait the same way, because they were decided on state that was not stored yet.
+// wait the same way, because they were decided on state that was not stored yet,
+// and while the lease is not trusted they wait for an append of their own.
 //
 // # When a write fails
 //

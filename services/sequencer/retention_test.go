@@ -33,23 +33,30 @@ type owner struct {
 
 func start(t *testing.T, n *streamtest.NATS, now func() time.Time) (o *owner, stop func()) {
 	t.Helper()
+	return startWith(t, n, now, func(*sequencer.Config) {})
+}
+
+func startWith(t *testing.T, n *streamtest.NATS, now func() time.Time, adjust func(*sequencer.Config)) (o *owner, stop func()) {
+	t.Helper()
 	deployment, err := topology.Load(t.Context(), n.JS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	metrics := sequencer.NewMetrics(prometheus.NewRegistry())
-	claims := sequencer.NewClaims(n.JS, "test-"+rand.Text()[:6], 1)
-	seq, err := sequencer.New(sequencer.Config{
-		Conn: n.Conn, JS: n.JS, Deployment: deployment, Claims: claims, Logger: streamtest.Logger(t),
+	config := sequencer.Config{
+		Conn: n.Conn, JS: n.JS, Deployment: deployment, Logger: streamtest.Logger(t),
+		Claims:  sequencer.NewClaims(n.JS, "test-"+rand.Text()[:6], 1),
 		Metrics: metrics, Now: now,
 		SnapshotEvery: 20 * time.Millisecond, RetainEvery: 20 * time.Millisecond,
-	})
+	}
+	adjust(&config)
+	seq, err := sequencer.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { defer close(ended); _ = claims.Run(ctx) }()
+	go func() { defer close(ended); _ = config.Claims.Run(ctx) }()
 	served := make(chan struct{})
 	go func() { defer close(served); _ = seq.Run(ctx) }()
 	stopped := false
@@ -101,24 +108,28 @@ func (o *owner) doAs(id streams.ClientID, body any) *streampb.Result {
 func (o *owner) send(count int) {
 	o.t.Helper()
 	for i := range count {
-		id := o.newID()
-		var r *streampb.Result
-		streamtest.Eventually(o.t, patience, "the owner takes a send", func() bool {
-			r = o.doAs(id, &streampb.Send{Channel: "c", Type: "text", Body: fmt.Append(nil, "message ", i)})
-			return r.GetRejection().GetCode() != string(streams.Unavailable)
-		})
-		if r.GetRejection() != nil {
-			o.t.Fatalf("send: %v", r.GetRejection())
-		}
+		o.must(&streampb.Send{Channel: "c", Type: "text", Body: fmt.Append(nil, "message ", i)})
 	}
+}
+
+// must does a command until it is taken.
+func (o *owner) must(body any) (r *streampb.Result) {
+	o.t.Helper()
+	id := o.newID()
+	streamtest.Eventually(o.t, patience, fmt.Sprintf("the owner takes %T", body), func() bool {
+		r = o.doAs(id, body)
+		return r.GetRejection().GetCode() != string(streams.Unavailable)
+	})
+	if r.GetRejection() != nil {
+		o.t.Fatalf("%T: %v", body, r.GetRejection())
+	}
+	return r
 }
 
 func (o *owner) prepare() {
 	o.t.Helper()
 	for _, body := range []any{&streampb.CreateGroup{Kind: "community"}, &streampb.CreateChannel{Channel: "c", Kind: "public"}} {
-		if r := o.do(body); r.GetRejection() != nil {
-			o.t.Fatalf("%T: %v", body, r.GetRejection())
-		}
+		o.must(body)
 	}
 }
 

@@ -115,13 +115,14 @@ type term struct {
 	chunk        int // records a tick encodes for a snapshot
 	nextSnapshot time.Time
 
+	trusted func() bool   // nobody else can have taken over; see decide
 	looked  chan *Batch   // batches whose targets were looked up; see target.go. Never closed.
 	lookups chan struct{} // a place for each running lookup
 	wait    sync.WaitGroup
 }
 
 func (s *Sequencer) runTerm(ctx context.Context) error {
-	lease, err := s.config.Claims.acquire(ctx, s.config.Partition)
+	lease, err := s.config.Claims.acquire(ctx, s.config.Partition, s.config.Now)
 	if err != nil {
 		return err
 	}
@@ -153,6 +154,7 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 		return fmt.Errorf("take over: %w", err)
 	}
 	defer t.close()
+	t.trusted = lease.trusted
 	stop, err := s.config.OnServe()
 	if err != nil {
 		return fmt.Errorf("listen for commands: %w", err)
@@ -172,7 +174,8 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 	}
 	cancel(nil)
 	s.unanswered = append(t.waiting, t.abandonLookups()...)
-	if leaving {
+	// Where another stands already, the next term would refuse them: see resume.
+	if leaving || errors.Is(err, eventlog.ErrFenced) || errors.Is(err, errLeaseLost) {
 		for _, b := range s.unanswered {
 			b.refuse(streams.RejectRetry(streams.Unavailable, 500*time.Millisecond, "the partition is changing hands"))
 		}

@@ -34,8 +34,9 @@ func (s *Sequencer) newTerm(logName string, retention *retention) *term {
 	return &term{
 		sequencer: s, logName: logName, authors: newAuthors(), retention: retention,
 		looked: make(chan *Batch, maxLookups), lookups: make(chan struct{}, maxLookups),
-		regain: regain{outcome: make(chan regainOutcome, 1)},
-		chunk:  chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
+		regain:  regain{outcome: make(chan regainOutcome, 1)},
+		trusted: func() bool { return true },
+		chunk:   chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
 	}
 }
 

@@ -1,0 +1,161 @@
+package sequencer_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/throng/throng/services/sequencer"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+	"github.com/throng/throng/streams/streamtest"
+)
+
+// bucketTakes lets the bucket of the leases take what matches subject only: with
+// another it is as without a leader.
+func bucketTakes(t *testing.T, n *streamtest.NATS, subject string) {
+	t.Helper()
+	stream, err := n.JS.Stream(t.Context(), "KV_"+streams.LeaseBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.Subjects = []string{subject}
+	if _, err := n.JS.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leaseOf is who holds the partition's lease, "" for nobody.
+func leaseOf(t *testing.T, n *streamtest.NATS) string {
+	t.Helper()
+	bucket, err := n.JS.KeyValue(t.Context(), streams.LeaseBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := bucket.Get(t.Context(), "partition.0")
+	if err != nil {
+		return ""
+	}
+	return string(entry.Value())
+}
+
+// It proves that a term outlives the bucket's leader, and that its owner takes
+// the lease again before anybody else does. Where the machine stood still for
+// as long as the others wait, they are right to take it: such a round is void.
+func TestTermOutlivesTheBucketsLeader(t *testing.T) {
+	const rounds, enough = 8, 2
+	kept := 0
+	for range rounds {
+		longest := stalls(t)
+		ok := outlives(t)
+		if stall := longest(); !ok && stall < 300*time.Millisecond {
+			t.Fatalf("another took the lease; the longest stall was %v", stall)
+		}
+		if ok {
+			kept++
+		}
+		if kept == enough {
+			return
+		}
+	}
+	t.Fatalf("the machine stands still too often: %d of %d rounds say something", kept, rounds)
+}
+
+// outlives reports whether an owner keeps its partition though the bucket is
+// away for longer than a lease stands.
+func outlives(t *testing.T) bool {
+	t.Helper()
+	n := streamtest.Provisioned(t, 1)
+	var all []*owner
+	for i := range 4 {
+		o, stop := start(t, n, time.Now)
+		defer stop()
+		if all = append(all, o); i == 0 {
+			o.prepare()
+		}
+	}
+	a, holder := all[0], leaseOf(t, n)
+	bucketTakes(t, n, "nothing.of.this")
+	streamtest.Eventually(t, patience, "the lease ages out", func() bool { return leaseOf(t, n) == "" })
+	for began := time.Now(); time.Since(began) < 500*time.Millisecond; {
+		a.send(10)
+		a.must(&streampb.ReadGroup{}) // waits for a canary
+	}
+	bucketTakes(t, n, "$KV."+streams.LeaseBucket+".>")
+	streamtest.Eventually(t, patience, "somebody holds the lease", func() bool { return leaseOf(t, n) != "" })
+	if leaseOf(t, n) != holder {
+		return false
+	}
+	a.send(1)
+	for _, o := range all {
+		if o.ended("lease", "fenced") != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// stalls returns how long this process has stood still at most since.
+func stalls(t *testing.T) (longest func() time.Duration) {
+	done, worst := make(chan struct{}), make(chan time.Duration, 1)
+	go func() { // ends with longest
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		most, last := time.Duration(0), time.Now()
+		for {
+			select {
+			case <-tick.C:
+			case <-done:
+				worst <- most
+				return
+			}
+			now := time.Now()
+			most, last = max(most, now.Sub(last)), now
+		}
+	}()
+	stop := sync.OnceValue(func() time.Duration { close(done); return <-worst })
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// It proves that an owner that was replaced and does not know answers nobody
+// from its old state: what needs no append waits for one all the same.
+func TestReplacedOwnerAnswersNobodyFromOldState(t *testing.T) {
+	for what, body := range map[string]any{
+		"a read":    &streampb.ReadGroup{},
+		"a refusal": &streampb.Send{Channel: "d", Type: "text", Body: []byte("for a channel it does not know")},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := replaced(t).do(body)
+			if got := r.GetRejection().GetCode(); got != string(streams.Unavailable) {
+				t.Errorf("the replaced owner answers %s, want unavailable", fmt.Sprint(r))
+			}
+		})
+	}
+}
+
+// replaced returns an owner that no longer hears of leases, after another has
+// taken its place and made channel d.
+func replaced(t *testing.T) *owner {
+	t.Helper()
+	n := streamtest.Provisioned(t, 1)
+	conn := n.Connection(t)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen, _ := startWith(t, n, time.Now, func(c *sequencer.Config) {
+		c.Claims = sequencer.NewClaims(js, "frozen", 1)
+	})
+	frozen.prepare()
+	frozen.send(1)
+	conn.Close() // renews no more; its log it still reaches
+	next, _ := start(t, n, time.Now)
+	next.send(1) // waits until it has taken over
+	next.must(&streampb.CreateChannel{Channel: "d", Kind: "public"})
+	return frozen
+}
