@@ -59,7 +59,7 @@ func New(config Config) (*Edge, error) {
 	partitions := config.Deployment.Partitions
 	asker := owner.New(config.Conn, partitions)
 	e.hub = hub.New(hub.Config{
-		Conn: config.Conn, Owner: asker, Logger: config.Logger, Metrics: hub.NewMetrics(config.Registerer),
+		Conn: config.Conn, JS: config.JS, Owner: asker, Logger: config.Logger, Metrics: hub.NewMetrics(config.Registerer),
 		Loader: backfill.New(backfill.Config{
 			Conn: config.Conn, Partitions: partitions, Metrics: backfill.NewMetrics(config.Registerer),
 		}),

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
 	"github.com/throng/throng/streams/streampb"
+	"github.com/throng/throng/streams/topology"
 )
 
 const patience = 10 * time.Second
@@ -36,6 +38,7 @@ type Owner struct {
 	Largest atomic.Int32
 
 	mu     sync.Mutex
+	log    string                        // its name; guarded by mu
 	term   *eventlog.Term                // guarded by mu
 	groups map[streams.Group]*group      // guarded by mu
 	done   map[doneKey]*streampb.Result  // guarded by mu
@@ -66,9 +69,33 @@ func NewOwner(t testing.TB, conn *nats.Conn, p streams.Partition) *Owner {
 		done:   map[doneKey]*streampb.Result{},
 		moved:  map[[2]string]streams.Version{},
 	}
+	o.Name("log-of-the-test")
 	o.Start()
 	t.Cleanup(o.Stop)
 	return o
+}
+
+// Name gives the log another name, as after it was lost.
+func (o *Owner) Name(log string) {
+	o.t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	js, err := jetstream.New(o.conn)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	stream, err := js.Stream(ctx, streams.LogStream(o.p))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.Metadata = map[string]string{topology.MetaLog: log}
+	if _, err := js.UpdateStream(ctx, config); err != nil {
+		o.t.Fatal(err)
+	}
+	o.log = log
 }
 
 // Start begins a term and serves.
@@ -120,7 +147,7 @@ func (o *Owner) Events(g streams.Group, c streams.Channel) (events []*streams.Ev
 func (o *Owner) Beacon() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	beacon := &streampb.Beacon{}
+	beacon := &streampb.Beacon{Epoch: uint64(o.term.Epoch())}
 	for key, v := range o.moved {
 		beacon.Heads = append(beacon.Heads, &streampb.BeaconHead{Group: key[0], Channel: key[1], V: uint64(v)})
 	}
@@ -243,7 +270,7 @@ func (o *Owner) read(g *group, c *streampb.Command) *streampb.Result {
 	switch {
 	case c.GetSnapshot() != nil:
 		o.Snapshots.Add(1)
-		s := &streampb.Snapshot{Seq: seq, Epoch: uint64(o.term.Epoch()), Settings: g.settings, Kind: g.kind, Name: g.name, Log: "log-of-the-test"}
+		s := &streampb.Snapshot{Seq: seq, Epoch: uint64(o.term.Epoch()), Settings: g.settings, Kind: g.kind, Name: g.name, Log: o.log}
 		for _, name := range g.order {
 			s.Channels = append(s.Channels, proto.Clone(g.channels[name]).(*streampb.ChannelInfo))
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
+	"github.com/throng/throng/streams/topology"
 )
 
 const (
@@ -37,7 +38,8 @@ type feed struct {
 	beacons   *nats.Subscription
 
 	// Owned by run.
-	late map[headKey]lateHead
+	epoch streams.Epoch // of the newest term heard of
+	late  map[headKey]lateHead
 }
 
 type headKey struct {
@@ -124,11 +126,42 @@ func (f *feed) take(msg *nats.Msg) {
 	}
 }
 
-// fence ends all earlier terms for the partition's views.
+// fence ends all earlier terms for the partition's views. With a term may begin
+// another history of the log, where the former was lost.
 func (f *feed) fence(epoch streams.Epoch) {
-	for _, v := range f.views() {
+	if epoch <= f.epoch {
+		return
+	}
+	f.epoch = epoch
+	views := f.views()
+	for _, v := range views {
 		v.fence(epoch)
 	}
+	if len(views) > 0 {
+		f.hub.spawn(func() { f.compareLog(f.hub.life) })
+	}
+}
+
+// compareTries is how often the log's name is asked for, a pause of compareEvery
+// apart. A fence was stored a moment ago, so there is somebody to answer.
+const (
+	compareTries = 20
+	compareEvery = 500 * time.Millisecond
+)
+
+// compareLog closes the views whose history is not the log's any more.
+func (f *feed) compareLog(ctx context.Context) {
+	for range compareTries {
+		name, err := topology.LogName(ctx, f.hub.config.JS, f.partition)
+		if err == nil {
+			for _, v := range f.views() {
+				v.compareLog(ctx, name)
+			}
+			return
+		}
+		pause(ctx, compareEvery)
+	}
+	f.hub.config.Logger.Warn("the log's name can't be read", "partition", f.partition)
 }
 
 func (f *feed) views() (views []*View) {
@@ -148,6 +181,7 @@ func (f *feed) beacon(data []byte) {
 		f.hub.config.Logger.Warn("read a beacon", "partition", f.partition, "err", err)
 		return
 	}
+	f.fence(streams.Epoch(beacon.GetEpoch())) // the fence itself may have been lost
 	now := time.Now()
 	for _, head := range beacon.GetHeads() {
 		key := headKey{streams.Group(head.GetGroup()), streams.Channel(head.GetChannel())}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throng/throng/edge/backfill"
@@ -19,11 +20,12 @@ import (
 
 // Config of a [Hub].
 type Config struct {
-	Conn    *nats.Conn       // required
-	Owner   *owner.Client    // required
-	Loader  *backfill.Loader // required
-	Logger  *slog.Logger     // required
-	Metrics *Metrics         // required
+	Conn    *nats.Conn          // required
+	JS      jetstream.JetStream // on Conn; required
+	Owner   *owner.Client       // required
+	Loader  *backfill.Loader    // required
+	Logger  *slog.Logger        // required
+	Metrics *Metrics            // required
 
 	// RingEvents is how many events a channel keeps in memory. Default 1,024.
 	RingEvents int

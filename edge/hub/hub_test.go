@@ -37,7 +37,7 @@ func TestMoreUsersSubscribeThanAreRememberedWithout(t *testing.T) {
 	s.Send(t, "one", "two", "three") // to be read from the log, which gives the others time to come
 	conn, registry := s.Connection(t), prometheus.NewRegistry()
 	h := hub.New(hub.Config{
-		Conn: conn, Owner: owner.New(conn, 1), Logger: streamtest.Logger(t), Metrics: hub.NewMetrics(registry),
+		Conn: conn, JS: s.JS, Owner: owner.New(conn, 1), Logger: streamtest.Logger(t), Metrics: hub.NewMetrics(registry),
 		Loader:  backfill.New(backfill.Config{Conn: conn, Partitions: 1, Metrics: backfill.NewMetrics(registry)}),
 		Members: 8,
 	})

@@ -230,10 +230,7 @@ func (v *View) resync(ctx context.Context) {
 		return
 	}
 	if snapshot.GetLog() != v.log {
-		v.hub.config.Logger.Warn("the log is another one", "group", v.group)
-		if v.hub.forget(v) {
-			v.close()
-		}
+		v.outlived()
 		return
 	}
 	v.mu.Lock()
@@ -250,6 +247,27 @@ func (v *View) resync(ctx context.Context) {
 			c.recall(numbers(info.GetRecalled())...)
 			c.want(head, byResync)
 		}
+	}
+}
+
+// compareLog closes the view if its history is not the log's of that name.
+func (v *View) compareLog(ctx context.Context, name string) {
+	select {
+	case <-v.ready:
+	case <-ctx.Done():
+		return
+	}
+	if v.err == nil && name != v.log {
+		v.outlived()
+	}
+}
+
+// outlived closes a view whose log was lost: its rings hold what is in no
+// history any more, and its readers are to begin anew.
+func (v *View) outlived() {
+	v.hub.config.Logger.Warn("the log is another one", "group", v.group)
+	if v.hub.forget(v) {
+		v.close()
 	}
 }
 

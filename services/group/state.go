@@ -91,6 +91,23 @@ func (s *State) Head(c streams.Channel) streams.Seq {
 	return 0
 }
 
+// Position is how far one channel has come.
+type Position struct {
+	Channel streams.Channel
+	V       streams.Version
+	N       streams.Number
+	Seq     streams.Seq // of its newest event
+}
+
+// Positions is where all channels stand, in no order.
+func (s *State) Positions() []Position {
+	positions := make([]Position, 0, len(s.channels))
+	for name, ch := range s.channels {
+		positions = append(positions, Position{Channel: name, V: ch.v, N: ch.n, Seq: ch.seq})
+	}
+	return positions
+}
+
 func (s *State) role(u streams.User) streampb.Role {
 	if m := s.members[u]; m != nil {
 		return m.role

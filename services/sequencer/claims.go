@@ -3,7 +3,6 @@ package sequencer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"slices"
 	"strconv"
@@ -85,13 +84,13 @@ func (c *Claims) Run(ctx context.Context) error {
 }
 
 func (c *Claims) watch(ctx context.Context) error {
+	look, cancel := context.WithTimeout(ctx, topology.LeaseTTL)
+	bucket, err := topology.Leases(look, c.js) // each time: it may have been forgotten
+	cancel()
+	if err != nil {
+		return err
+	}
 	if c.bucket == nil {
-		look, cancel := context.WithTimeout(ctx, topology.LeaseTTL)
-		bucket, err := c.js.KeyValue(look, streams.LeaseBucket)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("open bucket %s: %w", streams.LeaseBucket, err)
-		}
 		c.bucket = bucket
 	}
 	if err := c.beat(ctx); err != nil {

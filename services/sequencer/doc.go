@@ -34,5 +34,5 @@
 //
 // A log that ends before what the snapshot has seen of it was lost or restored
 // from an older backup. No term serves it: numbers would be given out twice,
-// with other content. An operator decides what is true.
+// with other content. [Rebuild] is what makes a new one.
 package sequencer

@@ -2,16 +2,20 @@ package sequencer_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/throng/throng/services/sequencer"
 	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/localnats"
 	"github.com/throng/throng/streams/streampb"
 	"github.com/throng/throng/streams/streamtest"
+	"github.com/throng/throng/streams/topology"
 )
 
 // bucketTakes lets the bucket of the leases take what matches subject only: with
@@ -158,4 +162,45 @@ func replaced(t *testing.T) *owner {
 	next.send(1) // waits until it has taken over
 	next.must(&streampb.CreateChannel{Channel: "d", Kind: "public"})
 	return frozen
+}
+
+// It proves that a NATS server that runs alone, and so forgets the bucket of
+// leases when it is restarted, is served again by the instances that were there.
+func TestARestartedServerForgetsNobody(t *testing.T) {
+	dir, port := t.TempDir(), "127.0.0.1:0"
+	startServer := func() *localnats.Server {
+		server, err := localnats.Start(localnats.Config{DataDir: dir, Listen: port, Logger: streamtest.Logger(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return server
+	}
+	server := startServer()
+	port = strings.TrimPrefix(server.URL(), "nats://")
+	conn, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &streamtest.NATS{Server: server, Conn: conn, JS: js}
+	streamtest.Provision(t, n, topology.Deployment{Partitions: 1, Replicas: 1})
+	o, stop := start(t, n, time.Now)
+	o.prepare()
+	server.Stop()
+	server = startServer()
+	defer server.Stop()
+	defer stop()
+	o.send(1)
+	streamtest.Eventually(t, patience, "the owner holds the lease again", func() bool {
+		bucket, err := js.KeyValue(t.Context(), streams.LeaseBucket)
+		if err != nil {
+			return false
+		}
+		_, err = bucket.Get(t.Context(), "partition.0")
+		return err == nil
+	})
 }

@@ -28,6 +28,7 @@ type fold struct {
 	chunks     []chunk     // of the duplicate window in the snapshot, oldest first
 	windowed   bool        // the snapshot holds the duplicate window, too
 	checkpoint streams.Seq // up to which the snapshot was complete
+	newest     streams.Seq // of what the snapshot reflects
 	passed     bool        // another owner stood since this one's former term
 	replayed   int         // messages read from the log
 }
@@ -63,9 +64,15 @@ func (f *fold) existing(g streams.Group) *group.State {
 	return group.New(g)
 }
 
+// reflects notes how far a record has come.
+func (f *fold) reflects(record interface{ GetSeq() uint64 }) {
+	f.newest = max(f.newest, streams.Seq(record.GetSeq()))
+}
+
 func (f *fold) apply(e *streams.Event) {
 	f.group(e.Group).Apply(e)
 	f.dirty[e.Group] = struct{}{}
+	f.newest = max(f.newest, e.Seq)
 }
 
 // recoverFold reads the snapshot and folds the log over it, up to the term's own
@@ -132,10 +139,14 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.S
 }
 
 // lookBehind finds whether another fence stands between that of this owner's
-// former term and the present one.
+// former term and the present one. Without that former one the log was rolled
+// back, snapshots and all perhaps.
 func (s *Sequencer) lookBehind(ctx context.Context, log *eventlog.Reader, f *fold, fence streams.Seq) error {
 	if s.stood == 0 {
 		return nil // it has not served before
+	}
+	if fence <= s.stood {
+		return fmt.Errorf("%w: this owner's former term began at %d, the log ends at %d", errLogLost, s.stood, fence)
 	}
 	var next eventlog.Message
 	err := untilThere(ctx, func() (err error) { // the present one is there for sure
@@ -206,14 +217,15 @@ func (s *Sequencer) replay(f *fold, e *streams.Event, epoch streams.Epoch, store
 	f.dedup.add(e, stored.UnixMilli())
 }
 
-// readSnapshot reads the records up to the term's own fence among them. Pages
+// readSnapshot reads the records up to the term's own fence among them, or with
+// 0 what there is, which may be incomplete while somebody writes. Pages
 // may come from replicas of different age: a record that one no longer has,
 // and the next does not have yet, is missing unless all is read up to there.
 func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq) error {
 	p, last := s.config.Partition, streams.Seq(0)
 	reader := eventlog.NewReaderOver(s.transport, streams.StateStream(p))
 	visit := func(m eventlog.Message) error {
-		if last = m.Seq; last > fence {
+		if last = m.Seq; fence != 0 && last > fence {
 			// Another has put up a fence since, and so removed ours.
 			return fmt.Errorf("%w: the snapshot goes on at %d", eventlog.ErrFenced, last)
 		}
@@ -228,12 +240,14 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 			record := &streampb.Checkpoint{}
 			err = proto.Unmarshal(m.Data, record)
 			f.checkpoint, f.windowed = streams.Seq(record.GetSeq()), record.GetDedup()
+			f.reflects(record)
 		case token.Dedup:
 			err = f.restoreChunk(m.Subject, m.Data)
 		case token.Channel != "":
 			record := &streampb.ChannelRecord{}
 			if err = proto.Unmarshal(m.Data, record); err == nil {
 				f.group(token.Group).RestoreChannel(token.Channel, record)
+				f.reflects(record)
 			}
 			if s.config.Now().Sub(m.Time) <= beaconCover { // it moved shortly before
 				f.moved[channelKey{token.Group, token.Channel}] = beaconTimes
@@ -242,11 +256,13 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 			record := &streampb.MemberRecord{}
 			if err = proto.Unmarshal(m.Data, record); err == nil {
 				f.group(token.Group).RestoreMember(token.Member, record)
+				f.reflects(record)
 			}
 		default:
 			record := &streampb.GroupRecord{}
 			if err = proto.Unmarshal(m.Data, record); err == nil {
 				f.group(token.Group).RestoreGroup(record)
+				f.reflects(record)
 			}
 		}
 		if err != nil {
@@ -254,7 +270,7 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 		}
 		return nil
 	}
-	for last < fence {
+	for first := true; first || last < fence; first = false {
 		if err := reader.Scan(ctx, streams.StateFilter(p), last+1, 0, visit); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package sequencer_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -327,7 +328,13 @@ func TestALostLogIsNeverNumberedAnew(t *testing.T) {
 	if err := n.JS.DeleteStream(t.Context(), streams.LogStream(0)); err != nil {
 		t.Fatal(err)
 	}
-	streamtest.Provision(t, n, topology.Deployment{Partitions: 1, Replicas: 1})
+	d := topology.Deployment{Partitions: 1, Replicas: 1}
+	if _, err := topology.Provision(t.Context(), n.JS, d, false); !errors.Is(err, topology.ErrLogLost) {
+		t.Errorf("provisioning without the log: got %v, want ErrLogLost", err)
+	}
+	if err := topology.RenewLog(t.Context(), n.JS, d, 0, 1); err != nil {
+		t.Fatal(err)
+	}
 	o, _ = start(t, n, time.Now)
 	lost := func() float64 {
 		var m dto.Metric
@@ -337,4 +344,37 @@ func TestALostLogIsNeverNumberedAnew(t *testing.T) {
 		return m.GetCounter().GetValue()
 	}
 	streamtest.Eventually(t, patience, "the term ends because the log was lost", func() bool { return lost() > 0 })
+}
+
+// It proves that an owner that has served does so no more when the whole of its
+// NATS, log and snapshots, is set back to before that: it looked for its former
+// fence for ever.
+func TestAnOwnerNoticesThatAllWasRolledBack(t *testing.T) {
+	n := streamtest.Provisioned(t, 1)
+	o, _ := start(t, n, time.Now)
+	o.prepare()
+	d := topology.Deployment{Partitions: 1, Replicas: 1}
+	for range 2 { // the second fence of its is above the first of the next log
+		rival, err := eventlog.NewWriter(eventlog.WriterConfig{
+			Conn: n.Conn, Stream: streams.LogStream(0), Fence: streams.FenceSubject(0),
+		}).Fence(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rival.Close()
+		o.send(1)
+	}
+	for _, name := range []string{streams.StateStream(0), streams.LogStream(0)} {
+		if err := n.JS.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := topology.RenewLog(t.Context(), n.JS, d, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	streamtest.Provision(t, n, d)
+	if r := o.do(&streampb.Send{Channel: "c", Type: "text", Body: []byte("ends the term")}); r.GetRejection().GetCode() != string(streams.Unavailable) {
+		t.Errorf("behind a log that is gone: %v, want unavailable", r)
+	}
+	streamtest.Eventually(t, patience, "the term ends because the log was lost", func() bool { return o.ended("lost") > 0 })
 }

@@ -11,14 +11,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"github.com/throng/throng/streams"
 )
-
-// LeaseTTL is how long an owner's claim to a partition stands without being
-// renewed, so how long a crashed owner's partitions wait.
-const LeaseTTL = time.Second
 
 // Keys of [streams.ConfigBucket].
 const (
@@ -120,7 +115,9 @@ func (c Change) String() string { return c.How + " " + c.What }
 
 // Provision makes NATS have what d says and returns what it changed, or with
 // dryRun what it would change. Provisioning with another number of partitions
-// than the first time is refused.
+// than the first time is refused. A log that was there and is not any more is
+// not made anew, where numbers would be given out twice: the error wraps
+// [ErrLogLost], after all else is done.
 func Provision(ctx context.Context, js jetstream.JetStream, d Deployment, dryRun bool) ([]Change, error) {
 	if err := d.validate(); err != nil {
 		return nil, err
@@ -138,8 +135,7 @@ func Provision(ctx context.Context, js jetstream.JetStream, d Deployment, dryRun
 
 	buckets := []jetstream.KeyValueConfig{
 		{Bucket: streams.ConfigBucket, Replicas: d.Replicas, Description: "Throng: what this deployment was provisioned with"},
-		// In memory: a lease that outlives all servers would only delay the start.
-		{Bucket: streams.LeaseBucket, Replicas: d.Replicas, TTL: LeaseTTL, Storage: jetstream.MemoryStorage, Description: "Throng: who owns which partition"},
+		d.leaseConfig(),
 	}
 	for _, bucket := range buckets {
 		_, err := js.KeyValue(ctx, bucket.Bucket)
@@ -157,7 +153,14 @@ func Provision(ctx context.Context, js jetstream.JetStream, d Deployment, dryRun
 			return nil, fmt.Errorf("create bucket %s: %w", bucket.Bucket, err)
 		}
 	}
+	var gone []error
 	for p := range streams.Partition(d.Partitions) {
+		if missing, err := logMissing(ctx, js, p); err != nil {
+			return nil, err
+		} else if missing && p < streams.Partition(have.Partitions) {
+			gone = append(gone, fmt.Errorf("%w: %s", ErrLogLost, streams.LogStream(p)))
+			continue
+		}
 		for _, want := range []jetstream.StreamConfig{d.LogStreamConfig(p), d.StateStreamConfig(p)} {
 			change, err := ensureStream(ctx, js, want, dryRun)
 			if err != nil {
@@ -167,6 +170,9 @@ func Provision(ctx context.Context, js jetstream.JetStream, d Deployment, dryRun
 				note(change, "stream "+want.Name)
 			}
 		}
+	}
+	if len(gone) > 0 {
+		return changes, errors.Join(gone...)
 	}
 	if have != d {
 		note("write", "deployment: "+strconv.Itoa(int(d.Partitions))+" partitions, "+strconv.Itoa(d.Replicas)+" replicas")
@@ -185,7 +191,7 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 		if dryRun {
 			return "create", nil
 		}
-		want.Metadata = map[string]string{MetaLog: nuid.Next()}
+		want.Metadata = newHistory()
 		if _, err := js.CreateStream(ctx, want); err != nil {
 			return "", fmt.Errorf("create stream %s: %w", want.Name, err)
 		}
@@ -202,7 +208,7 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.St
 	if dryRun {
 		return "update", nil
 	}
-	want.Metadata = have.Metadata
+	want.Metadata, want.FirstSeq = have.Metadata, have.FirstSeq
 	if _, err := js.UpdateStream(ctx, want); err != nil {
 		return "", fmt.Errorf("update stream %s: %w", want.Name, err)
 	}

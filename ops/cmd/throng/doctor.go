@@ -13,11 +13,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/projections/clickhouse"
+	"github.com/throng/throng/projections/history"
 	"github.com/throng/throng/streams"
-	"github.com/throng/throng/streams/streampb"
 	"github.com/throng/throng/streams/topology"
 )
 
@@ -45,7 +44,7 @@ func (c *doctorCommand) Run(ctx context.Context, p *program) error {
 		findings = append(findings, finding{"fail", err.Error(), "start NATS, or give its address with --nats"})
 	} else {
 		defer conn.Close()
-		d := doctor{conn: conn, js: js, http: &http.Client{Timeout: 5 * time.Second}}
+		d := doctor{conn: conn, js: js, stored: c.stored(ctx), http: &http.Client{Timeout: 5 * time.Second}}
 		d.examine(ctx, c.Monitor)
 		findings = d.findings
 	}
@@ -73,6 +72,7 @@ type doctor struct {
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	http     *http.Client
+	stored   map[streams.Partition]history.Head // what ClickHouse has; nil if unknown
 	findings []finding
 }
 
@@ -96,7 +96,9 @@ func (d *doctor) examine(ctx context.Context, monitors []string) {
 		return
 	}
 	d.ok("deployment: %d partitions, %d replicas", deployment.Partitions, deployment.Replicas)
-	if changes, err := topology.Provision(ctx, d.js, deployment, true); err != nil {
+	if changes, err := topology.Provision(ctx, d.js, deployment, true); errors.Is(err, topology.ErrLogLost) {
+		d.ok("buckets are as provisioned; of streams see below")
+	} else if err != nil {
 		d.fail("run throng provision", "streams can't be compared: %v", err)
 	} else if len(changes) > 0 {
 		d.fail("run throng provision", "streams are not as provisioned: %v", changes)
@@ -197,6 +199,12 @@ func (d *doctor) syncs(monitor string) (always bool, err error) {
 
 // partition checks that its owner appends and that there is room.
 func (d *doctor) partition(ctx context.Context, p streams.Partition, deployment topology.Deployment) {
+	const repair = "restore the newest backup if the log is not there, then run throng repair --dry-run and throng repair"
+	end, err := endOf(ctx, d.conn, d.js, p, d.stored[p].Seq)
+	if how := end.lost(); err == nil && how != "" {
+		d.fail(repair, "partition %d: %s", p, how)
+		return
+	}
 	stream, err := d.js.Stream(ctx, streams.LogStream(p))
 	if err != nil {
 		d.fail("run throng provision", "partition %d: %v", p, err)
@@ -213,35 +221,11 @@ func (d *doctor) partition(ctx context.Context, p streams.Partition, deployment 
 	if limit := deployment.MaxLogBytes; limit > 0 && info.State.Bytes > uint64(limit)/10*8 {
 		d.warn("raise --max-log-bytes, or see why projections lag", "partition %d: the log has %d of %d bytes; when it is full senders get unavailable", p, info.State.Bytes, limit)
 	}
-	if err := d.canary(ctx, p); err != nil {
+	if err := canary(ctx, d.conn, p); err != nil {
 		d.fail("run throng services", "partition %d has no owner that appends: %v", p, err)
 		return
 	}
 	d.ok("partition %d: an append came through; %d events kept, %d bytes", p, info.State.Msgs, info.State.Bytes)
-}
-
-// canary appends through the owner: healthy-looking streams can refuse writes.
-func (d *doctor) canary(ctx context.Context, p streams.Partition) error {
-	request, err := proto.Marshal(&streampb.CommandBatch{Commands: []*streampb.Command{
-		{Body: &streampb.Command_Canary{Canary: &streampb.Canary{}}},
-	}})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	msg, err := d.conn.RequestWithContext(ctx, streams.CommandSubject(p), request)
-	if err != nil {
-		return err
-	}
-	answer := &streampb.ResultBatch{}
-	if err := proto.Unmarshal(msg.Data, answer); err != nil {
-		return err
-	}
-	if r := answer.GetResults(); len(r) == 1 && r[0].GetRejection() != nil {
-		return errors.New(r[0].GetRejection().GetMessage())
-	}
-	return nil
 }
 
 func (d *doctor) projections(ctx context.Context) {
@@ -265,6 +249,24 @@ func (d *doctor) projections(ctx context.Context) {
 	default:
 		d.ok("projections: %d log entries behind", health.Lag)
 	}
+}
+
+// stored is how far ClickHouse has the logs, nil where that can't be told; why
+// is told by tables.
+func (c *doctorCommand) stored(ctx context.Context) map[streams.Partition]history.Head {
+	if c.ClickHouse == "" {
+		return nil
+	}
+	db, err := clickhouse.Open(clickhouse.Config{DSN: string(c.ClickHouse)})
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = db.Close() }()
+	heads, err := history.NewSink(db).Heads(ctx)
+	if err != nil {
+		return nil
+	}
+	return heads
 }
 
 // tables looks at ClickHouse itself.

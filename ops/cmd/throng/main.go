@@ -38,6 +38,7 @@ type cli struct {
 	Services    servicesCommand    `cmd:"" help:"Run the write side: it decides and numbers what happens."`
 	Projections projectionsCommand `cmd:"" help:"Run the read side: it writes history to ClickHouse and answers queries."`
 	Provision   provisionCommand   `cmd:"" help:"Make the streams, buckets and tables of a deployment, or bring them up to date."`
+	Repair      repairCommand      `cmd:"" help:"Begin logs anew that were lost or restored from an older backup."`
 	Token       tokenCommand       `cmd:"" help:"Print a token for a user or a back end."`
 	Import      importCommand      `cmd:"" help:"Bring in chat logs from elsewhere."`
 	Doctor      doctorCommand      `cmd:"" help:"Say what is wrong with a deployment and how to mend it."`
