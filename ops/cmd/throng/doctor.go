@@ -106,6 +106,7 @@ func (d *doctor) examine(ctx context.Context, monitors []string) {
 		d.ok("streams and buckets are as provisioned")
 	}
 	d.durability(deployment, monitors)
+	d.disks(deployment, monitors)
 	for partition := range streams.Partition(deployment.Partitions) {
 		d.partition(ctx, partition, deployment)
 	}
@@ -150,53 +151,6 @@ func numbersOf(version string) (n [3]int) {
 	return n
 }
 
-// durability looks at what a power cut would cost.
-func (d *doctor) durability(deployment topology.Deployment, monitors []string) {
-	const mend = "set jetstream { sync_interval: always } on every NATS server, and provision with --sync-always"
-	if len(monitors) == 0 {
-		switch {
-		case deployment.SyncAlways:
-			d.warn("give --monitor to have it looked at", "the deployment says that NATS syncs each write; that was not verified")
-		case deployment.Replicas > 1:
-			d.fail(mend, "lazy sync in a cluster: a power cut can lose acknowledged messages")
-		default:
-			d.warn(mend, "lazy sync: a power cut can lose acknowledged messages of the last two minutes")
-		}
-		return
-	}
-	for _, monitor := range monitors {
-		always, err := d.syncs(monitor)
-		switch {
-		case err != nil:
-			d.fail("give the servers' monitoring addresses with --monitor", "%s: %v", monitor, err)
-		case !always:
-			d.fail(mend, "%s does not sync each write: a power cut can lose acknowledged messages", monitor)
-		case !deployment.SyncAlways:
-			d.warn("provision with --sync-always", "%s syncs each write, and the deployment does not know: appends travel slower than they could", monitor)
-		default:
-			d.ok("%s syncs each write", monitor)
-		}
-	}
-}
-
-// syncs asks a NATS server's monitoring page how it writes.
-func (d *doctor) syncs(monitor string) (always bool, err error) {
-	answer, err := d.http.Get(strings.TrimSuffix(monitor, "/") + "/jsz?config=true")
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	var page struct {
-		Config *struct {
-			SyncAlways bool `json:"sync_always"`
-		} `json:"config"`
-	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&page); err != nil || page.Config == nil {
-		return false, fmt.Errorf("not a monitoring page of NATS JetStream: %s", answer.Status)
-	}
-	return page.Config.SyncAlways, nil
-}
-
 // partition checks that its owner appends and that there is room.
 func (d *doctor) partition(ctx context.Context, p streams.Partition, deployment topology.Deployment) {
 	const repair = "restore the newest backup if the log is not there, then run throng repair --dry-run and throng repair"
@@ -221,6 +175,7 @@ func (d *doctor) partition(ctx context.Context, p streams.Partition, deployment 
 	if limit := deployment.MaxLogBytes; limit > 0 && info.State.Bytes > uint64(limit)/10*8 {
 		d.warn("raise --max-log-bytes, or see why projections lag", "partition %d: the log has %d of %d bytes; when it is full senders get unavailable", p, info.State.Bytes, limit)
 	}
+	d.stream(info, deployment)
 	if err := canary(ctx, d.conn, p); err != nil {
 		d.fail("run throng services", "partition %d has no owner that appends: %v", p, err)
 		return
