@@ -13,20 +13,22 @@ import (
 	"github.com/throng/throng/streams/eventlog"
 )
 
-// Config says what a [Loader] reads from. All fields are required.
+// Config says what a [Loader] reads from.
 type Config struct {
-	Conn       *nats.Conn
-	Partitions uint32
-	Metrics    *Metrics
+	Conn       *nats.Conn // required, unless Transport is set
+	Partitions uint32     // required
+	Metrics    *Metrics   // required
+	// Transport carries the reads. Default is Conn.
+	Transport eventlog.Transport
 }
 
 // Loader reads ranges. It may be used from any goroutine.
 type Loader struct {
 	// Static after New.
-	conn    *nats.Conn
-	metrics *Metrics
-	readers []*eventlog.Reader // by partition
-	terms   []*terms           // by partition
+	transport eventlog.Transport
+	metrics   *Metrics
+	readers   []*eventlog.Reader // by partition
+	terms     []*terms           // by partition
 
 	events  flights[eventsKey, []ring.Entry]
 	history flights[historyKey, page]
@@ -34,9 +36,12 @@ type Loader struct {
 
 // New returns a loader; it touches no network.
 func New(config Config) *Loader {
-	l := &Loader{conn: config.Conn, metrics: config.Metrics}
+	if config.Transport == nil {
+		config.Transport = eventlog.OverNATS(config.Conn)
+	}
+	l := &Loader{transport: config.Transport, metrics: config.Metrics}
 	for p := range streams.Partition(config.Partitions) {
-		reader := eventlog.NewReader(config.Conn, streams.LogStream(p))
+		reader := eventlog.NewReaderOver(config.Transport, streams.LogStream(p))
 		l.readers = append(l.readers, reader)
 		l.terms = append(l.terms, &terms{
 			reader: reader, fence: streams.FenceSubject(p), ended: map[streams.Epoch]streams.Seq{},

@@ -27,7 +27,7 @@ func (l *Loader) ask(ctx context.Context, subject string, question, answer proto
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	msg, err := l.conn.RequestWithContext(ctx, subject, data)
+	msg, err := l.transport.Request(ctx, subject, data)
 	if err != nil {
 		return unavailable()
 	}

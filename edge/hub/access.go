@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/throng/throng/edge/follow"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
@@ -148,7 +149,7 @@ func (v *View) await(ctx context.Context, name streams.Channel) error {
 			v.mu.Unlock()
 			return owner.Unavailable()
 		}
-		if c == nil || c.place.V >= c.written {
+		if c == nil || c.log.At() >= c.written {
 			v.mu.Unlock()
 			return nil
 		}
@@ -160,7 +161,7 @@ func (v *View) await(ctx context.Context, name streams.Channel) error {
 		select {
 		case <-moved:
 		case <-live.C:
-			v.want(name, written, byWrite)
+			v.want(name, written, follow.ByWrite)
 		case <-patience.C:
 			return owner.Unavailable()
 		case <-ctx.Done():

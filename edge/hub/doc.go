@@ -4,8 +4,8 @@
 //	throng.live.<p>.<group>.>  ─┐
 //	throng.live.<p>.@fence     ─┤ feed (one goroutine    ┌─▶ ring of each channel
 //	throng.beacon.<p>          ─┘  per partition) ─▶ View ┤
-//	                                    ▲                 └─▶ wakes subscriptions
-//	     log, ClickHouse ── backfill ───┘ fill
+//	                                  (follow) ▲          └─▶ wakes subscriptions
+//	     log, ClickHouse ── backfill ──────────┘ fill
 //
 // # Views
 //
@@ -16,7 +16,9 @@
 //
 // # Channels
 //
-// Every event of a channel goes through [streams.Judge]. The next one goes to
+// What belongs and what is missing is decided by package follow, which the
+// simulation runs as well. Every event of a channel goes through
+// [streams.Judge]. The next one goes to
 // the ring and wakes the subscriptions; an event ahead of its turn makes a
 // fill, which reads what is missing from the log while later events are held.
 // Live messages travel at most once, so a beacon tells once a second where

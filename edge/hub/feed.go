@@ -9,20 +9,15 @@ import (
 	"github.com/nats-io/nats.go"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/throng/throng/edge/follow"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
 	"github.com/throng/throng/streams/topology"
 )
 
-const (
-	// inboxSize is in messages. When the inbox is full the NATS client drops
-	// what comes; versions and beacons uncover it.
-	inboxSize = 16384
-	// lateAfter is how long a channel may lie behind a beacon: the beacon may
-	// overtake nothing, but what it tells of may be on its way.
-	lateAfter = 100 * time.Millisecond
-	lateTick  = 50 * time.Millisecond
-)
+// inboxSize is in messages. When the inbox is full the NATS client drops what
+// comes; versions and beacons uncover it.
+const inboxSize = 16384
 
 const headerSequence = "Nats-Sequence"
 
@@ -39,22 +34,11 @@ type feed struct {
 
 	// Owned by run.
 	epoch streams.Epoch // of the newest term heard of
-	late  map[headKey]lateHead
-}
-
-type headKey struct {
-	group   streams.Group
-	channel streams.Channel
-}
-
-// lateHead is a version a beacon told of that has not arrived.
-type lateHead struct {
-	v     streams.Version
-	since time.Time
+	late  *follow.Late
 }
 
 func newFeed(h *Hub, p streams.Partition) (*feed, error) {
-	f := &feed{hub: h, partition: p, inbox: make(chan *nats.Msg, inboxSize), late: map[headKey]lateHead{}}
+	f := &feed{hub: h, partition: p, inbox: make(chan *nats.Msg, inboxSize), late: follow.NewLate()}
 	var err, err2 error
 	f.fences, err = h.config.Conn.ChanSubscribe(streams.LiveFence(p), f.inbox)
 	f.beacons, err2 = h.config.Conn.ChanSubscribe(streams.BeaconSubject(p), f.inbox)
@@ -74,11 +58,11 @@ func (f *feed) close() {
 }
 
 func (f *feed) run(ctx context.Context) {
-	tick := time.NewTicker(lateTick)
+	tick := time.NewTicker(follow.LateTick)
 	defer tick.Stop()
 	for {
 		var due <-chan time.Time // nil while nothing is late
-		if len(f.late) > 0 {
+		if f.late.Waiting() {
 			due = tick.C
 		}
 		select {
@@ -184,25 +168,25 @@ func (f *feed) beacon(data []byte) {
 	f.fence(streams.Epoch(beacon.GetEpoch())) // the fence itself may have been lost
 	now := time.Now()
 	for _, head := range beacon.GetHeads() {
-		key := headKey{streams.Group(head.GetGroup()), streams.Channel(head.GetChannel())}
-		v := f.hub.view(key.group)
-		if version := streams.Version(head.GetV()); v != nil && v.behind(key.channel, version) {
-			f.late[key] = lateHead{v: version, since: now}
+		h := follow.Head{
+			Group: streams.Group(head.GetGroup()), Channel: streams.Channel(head.GetChannel()), V: streams.Version(head.GetV()),
+		}
+		if f.behind(h) {
+			f.late.Note(h, now)
 		}
 	}
 }
 
+func (f *feed) behind(h follow.Head) bool {
+	v := f.hub.view(h.Group)
+	return v != nil && v.behind(h.Channel, h.V)
+}
+
 // fillLate reads from the log what a beacon told of and did not arrive.
 func (f *feed) fillLate() {
-	now := time.Now()
-	for key, head := range f.late {
-		v := f.hub.view(key.group)
-		switch {
-		case v == nil || !v.behind(key.channel, head.v):
-			delete(f.late, key)
-		case now.Sub(head.since) >= lateAfter:
-			delete(f.late, key)
-			v.want(key.channel, head.v, byBeacon)
+	f.late.Due(time.Now(), f.behind, func(h follow.Head) {
+		if v := f.hub.view(h.Group); v != nil {
+			v.want(h.Channel, h.V, follow.ByBeacon)
 		}
-	}
+	})
 }

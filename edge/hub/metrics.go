@@ -1,6 +1,10 @@
 package hub
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/throng/throng/edge/follow"
+)
 
 // Metrics of the views and rings.
 type Metrics struct {
@@ -10,16 +14,6 @@ type Metrics struct {
 	lost          *prometheus.CounterVec
 	bytes         func() int64 // of all rings; set by New
 }
-
-// uncovered is how a missing live event was noticed.
-type uncovered string
-
-const (
-	byEvent  uncovered = "event"  // a later one came
-	byBeacon uncovered = "beacon" // the owner said so
-	byWrite  uncovered = "write"  // the answer to a command said so
-	byResync uncovered = "resync" // the connection to NATS came back
-)
 
 // NewMetrics registers the package's metrics.
 func NewMetrics(registerer prometheus.Registerer) *Metrics {
@@ -43,7 +37,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	registerer.MustRegister(m.views, m.subscriptions, m.stale, m.lost, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "throng_edge_ring_bytes", Help: "Bytes of events held in memory.",
 	}, func() float64 { return float64(m.bytes()) }))
-	for _, by := range []uncovered{byEvent, byBeacon, byWrite, byResync} {
+	for _, by := range []follow.Cause{follow.ByEvent, follow.ByBeacon, follow.ByWrite, follow.ByResync} {
 		m.lost.WithLabelValues(string(by))
 	}
 	return m

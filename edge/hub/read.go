@@ -24,7 +24,7 @@ func (v *View) Pull(ctx context.Context, reader Reader, name streams.Channel, af
 		return nil, false, err
 	}
 	v.mu.Lock()
-	head, seq := c.place.V, c.seq
+	head, seq := c.log.At(), c.log.Seq()
 	v.mu.Unlock()
 	if upto = min(upto, head); after >= upto {
 		return nil, false, nil
@@ -77,7 +77,7 @@ func (v *View) History(ctx context.Context, reader Reader, name streams.Channel,
 		return nil, false, err
 	}
 	v.mu.Lock()
-	head := backfill.Head{V: c.place.V, N: c.n}
+	head := backfill.Head{V: c.log.At(), N: c.log.Messages()}
 	held := c.ring.Newest(0, math.MaxInt, math.MaxInt)
 	v.mu.Unlock()
 	return v.hub.config.Loader.History(ctx, v.target(name), q, head, held)

@@ -68,15 +68,9 @@ func (s *Subscription) Head() streams.Version { return streams.Version(s.channel
 // at hand, and those in out come behind it.
 func (s *Subscription) Take(out []ring.Entry, cursor streams.Version, count, bytes int) (entries []ring.Entry, gap *wire.Missing) {
 	head := s.Head() // first: what is up to here has been in the ring
-	before := len(out)
-	out = s.channel.ring.After(out, cursor, count, bytes)
-	switch {
-	case len(out) > before:
-		if first := out[before].Event.V; first > cursor+1 {
-			gap = &wire.Missing{After: cursor, Upto: first - 1}
-		}
-	case head > cursor:
-		gap = &wire.Missing{After: cursor, Upto: head}
+	out, lost := s.channel.ring.Take(out, cursor, head, count, bytes)
+	if lost > cursor {
+		gap = &wire.Missing{After: cursor, Upto: lost}
 	}
 	return out, gap
 }
@@ -181,13 +175,13 @@ func (i Interest) missed(head streams.Version) (after streams.Version, count int
 
 // answer says where the channel stands; view.mu is held.
 func (c *channel) answer(i Interest) wire.Subscribed {
-	answer := wire.Subscribed{V: c.place.V, N: c.n, Log: c.view.log, Attrs: c.name == streams.GroupChannel}
-	after, count := i.missed(c.place.V)
+	answer := wire.Subscribed{V: c.log.At(), N: c.log.Messages(), Log: c.view.log, Attrs: c.name == streams.GroupChannel}
+	after, count := i.missed(c.log.At())
 	entries := c.ring.Newest(after, count, AnswerBytes)
 	for _, e := range entries {
 		answer.Events = append(answer.Events, e.JSON)
 	}
-	from := c.place.V + 1
+	from := c.log.At() + 1
 	if len(entries) > 0 {
 		from = entries[0].Event.V
 	}
@@ -201,7 +195,7 @@ func (c *channel) answer(i Interest) wire.Subscribed {
 // that fails, the answer just says what it leaves out.
 func (c *channel) warm(ctx context.Context, i Interest) {
 	c.view.mu.Lock()
-	head, seq := c.place.V, c.seq
+	head, seq := c.log.At(), c.log.Seq()
 	c.view.mu.Unlock()
 	after, count := i.missed(head)
 	if !i.Tail.Given {
@@ -223,6 +217,6 @@ func (c *channel) warm(ctx context.Context, i Interest) {
 	entries = c.withoutRecalled(entries)
 	c.view.mu.Lock()
 	defer c.view.mu.Unlock()
-	c.ring.Prepend(entries, c.place.V)
+	c.ring.Prepend(entries, c.log.At())
 	c.ring.Replace(c.redact) // what was recalled in between
 }

@@ -9,14 +9,10 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/throng/throng/edge/backfill"
-	"github.com/throng/throng/edge/ring"
+	"github.com/throng/throng/edge/follow"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
 )
-
-// maxPending is how many live events are kept while a view opens. What comes
-// beyond is dropped and read from the log like everything that is missed.
-const maxPending = 4096
 
 // View is one group as this process follows it.
 type View struct {
@@ -35,22 +31,23 @@ type View struct {
 
 	mu       sync.Mutex
 	sub      *nats.Subscription           // guarded by mu; nil until it stands
-	opened   bool                         // guarded by mu
 	closed   bool                         // guarded by mu
-	pending  []*streams.Event             // guarded by mu; at most maxPending, nil once opened
-	channels map[streams.Channel]*channel // guarded by mu
+	follower *follow.Group                // what is followed of the log; guarded by mu
+	channels map[streams.Channel]*channel // those of follower; guarded by mu
 	members  map[streams.User]*member     // guarded by mu
 	// following is how many of members have subscriptions; guarded by mu.
 	following int
 }
 
 func newView(h *Hub, g streams.Group) *View {
-	return &View{
+	v := &View{
 		hub: h, group: g, partition: h.config.Owner.Partition(g),
 		ready:    make(chan struct{}),
 		channels: map[streams.Channel]*channel{},
 		members:  map[streams.User]*member{},
 	}
+	v.follower = follow.NewGroup(follow.Config{Receive: v.receive})
+	return v
 }
 
 // Release ends a use that began with [Hub.Open].
@@ -99,11 +96,7 @@ func (v *View) begin(ctx context.Context) error {
 	for _, info := range snapshot.GetChannels() {
 		v.place(info, streams.Epoch(snapshot.GetEpoch()))
 	}
-	v.opened = true
-	for _, e := range v.pending {
-		v.take(e)
-	}
-	v.pending = nil
+	v.follower.Opened()
 	v.hub.config.Metrics.views.Inc()
 	return nil
 }
@@ -123,8 +116,8 @@ func (v *View) snapshot(ctx context.Context) (*streampb.Snapshot, error) {
 func (v *View) place(info *streampb.ChannelInfo, epoch streams.Epoch) *channel {
 	c := v.channel(streams.Channel(info.GetChannel()))
 	c.known = true
-	c.place = streams.Place{V: streams.Version(info.GetV()), Epoch: epoch}
-	c.n, c.seq = streams.Number(info.GetN()), streams.Seq(info.GetSeq())
+	at := streams.Place{V: streams.Version(info.GetV()), Epoch: epoch}
+	c.log.Start(at, streams.Number(info.GetN()), streams.Seq(info.GetSeq()))
 	c.head.Store(info.GetV())
 	c.recall(numbers(info.GetRecalled())...)
 	return c
@@ -140,11 +133,14 @@ func numbers(values []uint64) []streams.Number {
 
 // channel returns a channel's state, made on first sight; v.mu is held.
 func (v *View) channel(name streams.Channel) *channel {
-	c := v.channels[name]
-	if c == nil {
-		c = &channel{view: v, name: name, ring: v.hub.rings.New(v.hub.config.RingEvents)}
-		v.channels[name] = c
-	}
+	v.follower.Channel(name) // calls receive
+	return v.channels[name]
+}
+
+// receive makes a channel that is followed from now on; v.mu is held.
+func (v *View) receive(name streams.Channel, log *follow.Channel) follow.Receiver {
+	c := &channel{view: v, name: name, log: log, ring: v.hub.rings.New(v.hub.config.RingEvents)}
+	v.channels[name] = c
 	return c
 }
 
@@ -152,57 +148,28 @@ func (v *View) channel(name streams.Channel) *channel {
 func (v *View) live(e *streams.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	switch {
-	case v.closed:
-	case v.opened:
-		v.take(e)
-	case len(v.pending) < maxPending:
-		v.pending = append(v.pending, e)
-	}
-}
-
-// take judges a live event; v.mu is held.
-func (v *View) take(e *streams.Event) {
-	c := v.channel(e.Channel)
-	switch streams.Judge(c.place, e) {
-	case streams.Belongs:
-		c.apply(ring.Entry{Event: e})
-		c.release()
-	case streams.Ahead:
-		c.hold(e)
-		c.want(e.V, byEvent)
-	case streams.Stale:
-		v.hub.config.Metrics.stale.Inc()
-	}
+	v.follower.Live(e)
 }
 
 // fence ends all terms before epoch.
 func (v *View) fence(epoch streams.Epoch) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, c := range v.channels {
-		c.place.Epoch = max(c.place.Epoch, epoch)
-	}
+	v.follower.Fence(epoch)
 }
 
 // behind reports whether a channel has not come to a version yet.
 func (v *View) behind(name streams.Channel, version streams.Version) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.opened || v.closed {
-		return false
-	}
-	c := v.channels[name]
-	return c != nil && c.place.V < version
+	return v.follower.Behind(name, version)
 }
 
 // want makes a channel read up to a version that is known to exist.
-func (v *View) want(name streams.Channel, version streams.Version, by uncovered) {
+func (v *View) want(name streams.Channel, version streams.Version, by follow.Cause) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if c := v.channels[name]; c != nil && v.opened && !v.closed {
-		c.want(version, by)
-	}
+	v.follower.Want(name, version, by)
 }
 
 // written notes the version a command was answered with.
@@ -245,7 +212,7 @@ func (v *View) resync(ctx context.Context) {
 		} else {
 			c.known = true
 			c.recall(numbers(info.GetRecalled())...)
-			c.want(head, byResync)
+			c.log.Want(head, follow.ByResync)
 		}
 	}
 }
@@ -279,10 +246,11 @@ func (v *View) close() {
 	if v.sub != nil {
 		_ = v.sub.Unsubscribe() // fails only where the connection is gone
 	}
-	if v.opened && !v.closed {
+	if v.follower.Following() {
 		v.hub.config.Metrics.views.Dec()
 	}
 	v.closed = true
+	v.follower.Close()
 	for _, c := range v.channels {
 		c.close()
 	}

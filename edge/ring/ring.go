@@ -147,6 +147,24 @@ func (r *Ring) After(out []Entry, after streams.Version, count, bytes int) []Ent
 	return out
 }
 
+// Take is [Ring.After] for a reader of a channel that has come to head. lost is
+// up to where what comes after cursor is no longer held; the events taken come
+// behind it. It is 0 if nothing is lost. head has to be known before the call:
+// what is up to there has been in the ring.
+func (r *Ring) Take(out []Entry, cursor, head streams.Version, count, bytes int) (taken []Entry, lost streams.Version) {
+	before := len(out)
+	out = r.After(out, cursor, count, bytes)
+	switch {
+	case len(out) > before:
+		if first := out[before].Event.V; first > cursor+1 {
+			lost = first - 1
+		}
+	case head > cursor:
+		lost = head
+	}
+	return out, lost
+}
+
 // Newest returns the newest events with v > after, oldest first, at most count
 // of them and at most bytes of JSON.
 func (r *Ring) Newest(after streams.Version, count, bytes int) []Entry {

@@ -128,3 +128,29 @@ func TestBudgetTakesFromTheLeastRecentlyUsed(t *testing.T) {
 		t.Errorf("%d bytes after all were closed", b.Bytes())
 	}
 }
+
+func TestTakeTellsWhatIsLost(t *testing.T) {
+	r := ring.NewBudget(1 << 20).New(4)
+	for v := streams.Version(1); v <= 10; v++ {
+		r.Append(entry(v, 10))
+	}
+	empty := ring.NewBudget(1 << 20).New(4)
+	for _, test := range []struct {
+		name   string
+		ring   *ring.Ring
+		cursor streams.Version
+		count  int
+		want   string
+		lost   streams.Version
+	}{
+		{"nothing between", r, 8, 10, "9 10 ", 0},
+		{"at the head", r, 10, 10, "", 0},
+		{"fallen out", r, 2, 2, "7 8 ", 6},
+		{"all gone", empty, 2, 2, "", 10},
+	} {
+		taken, lost := test.ring.Take(nil, test.cursor, 10, test.count, 1000)
+		if got := versions(taken); got != test.want || lost != test.lost {
+			t.Errorf("%s: got %s and lost up to %d, want %s and %d", test.name, got, lost, test.want, test.lost)
+		}
+	}
+}

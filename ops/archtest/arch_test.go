@@ -79,7 +79,7 @@ func broken(packages map[string]listed) []string {
 }
 
 // pure packages decide and encode: no network, no clock to read, no goroutine.
-var pure = []string{"streams", "services/group", "edge/wire", "edge/ring"}
+var pure = []string{"streams", "services/group", "edge/wire", "edge/ring", "edge/follow"}
 
 // drivers have one importer each, so that replacing or patching one is one
 // package's work.
@@ -94,6 +94,7 @@ var drivers = map[string][]string{
 var order = [][]string{
 	{"services/group", "services/sequencer", "services/command"},
 	{"edge/wire", "edge/backfill", "edge/hub", "edge/session", "edge"},
+	{"edge/ring", "edge/follow", "edge/hub", "edge/session", "edge"},
 	{"edge/ring", "edge/backfill", "edge/hub", "edge/session", "edge"},
 	{"projections/clickhouse", "projections/history", "projections"},
 	{"streams", "streams/eventlog", "streams/streamtest"},
@@ -131,8 +132,9 @@ func judge(name, imported string) string {
 
 func allowedInPure(name, imported string) bool {
 	switch {
-	case strings.HasPrefix(imported, module+"streams"):
-		return imported == module+"streams" || imported == module+"streams/streampb"
+	case strings.HasPrefix(imported, module):
+		of := strings.TrimPrefix(imported, module)
+		return of == "streams/streampb" || slices.Contains(pure, of)
 	case strings.HasPrefix(imported, "google.golang.org/protobuf"):
 		return true
 	case imported == "net" || strings.HasPrefix(imported, "net/") || imported == "os" || imported == "os/exec":
