@@ -35,6 +35,11 @@ type gatherer struct {
 	linger            time.Duration
 }
 
+// full reports whether a batch takes no more.
+func (g *gatherer) full(batch *gathered) bool {
+	return batch.rows() >= g.maxRows || batch.bytes >= g.maxBytes
+}
+
 // run gathers until ctx is done.
 func (g *gatherer) run(ctx context.Context, chunks <-chan chunk, batches chan<- gathered) error {
 	linger := time.NewTimer(g.linger)
@@ -44,7 +49,7 @@ func (g *gatherer) run(ctx context.Context, chunks <-chan chunk, batches chan<- 
 	ripe := false
 	for {
 		in, out := chunks, batches
-		if next.rows() >= g.maxRows || next.bytes >= g.maxBytes {
+		if g.full(&next) {
 			in, ripe = nil, true
 		}
 		if !ripe {

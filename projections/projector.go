@@ -40,7 +40,7 @@ type Projector struct {
 	config   Config
 	logger   *slog.Logger
 	db       *clickhouse.DB
-	sink     *history.Sink
+	sink     Sink
 	service  *history.Service
 	js       jetstream.JetStream
 	metrics  *metrics
@@ -184,7 +184,7 @@ func (p *Projector) open(ctx context.Context) (map[streams.Partition]history.Hea
 
 func (p *Projector) newReader(partition streams.Partition, head history.Head) *reader {
 	p.progress[partition].storedSeq.Store(uint64(head.Seq))
-	return &reader{
+	r := &reader{
 		partition: partition,
 		log:       eventlog.NewReader(p.config.Conn, streams.LogStream(partition)),
 		sink:      p.sink,
@@ -193,11 +193,9 @@ func (p *Projector) newReader(partition streams.Partition, head history.Head) *r
 		logger:    p.logger.With("partition", partition),
 		poll:      p.config.Poll,
 		nats:      p.nats[partition],
-		position:  head.Seq,
-		epoch:     head.Epoch,
-		places:    newPlaces(maxPlaces),
-		refused:   map[streams.Seq]bool{},
 	}
+	r.begin(head)
+	return r
 }
 
 // watch looks at the logs' ends once a second, also while ClickHouse is away:

@@ -34,7 +34,7 @@ type chunk struct {
 type reader struct {
 	partition streams.Partition
 	log       *eventlog.Reader
-	sink      *history.Sink
+	sink      Sink
 	progress  *progress // shared with writer and watch
 	metrics   *metrics
 	logger    *slog.Logger
@@ -46,6 +46,12 @@ type reader struct {
 	first    streams.Seq   // the log is known to begin no earlier than here
 	places   *places
 	refused  map[streams.Seq]bool // set aside and perhaps not stored yet
+}
+
+// begin sets the reader to where the sink stands.
+func (r *reader) begin(head history.Head) {
+	r.position, r.epoch = head.Seq, head.Epoch
+	r.places, r.refused = newPlaces(maxPlaces), map[streams.Seq]bool{}
 }
 
 // run sends chunks until ctx is done or ClickHouse fails, which it returns.

@@ -16,7 +16,7 @@ const writeWithin = 60 * time.Second
 // where it matters: a batch's events come after its own state and after the
 // events of all batches before.
 type writer struct {
-	sink     *history.Sink
+	sink     Sink
 	progress []*progress // by partition
 	metrics  *metrics
 	stored   func() // called after each batch that is stored
@@ -39,20 +39,24 @@ func (w *writer) writeState(ctx context.Context, batches <-chan gathered, halves
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		next.begun = time.Now()
-		writing, cancel := withGrace(ctx, writeWithin)
-		written, err := w.sink.WriteState(writing, next.batch)
-		cancel()
-		if err != nil {
+		if err := w.state(ctx, &next); err != nil {
 			return err
 		}
-		next.written = written
 		select {
 		case halves <- next:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// state is the first step of one batch.
+func (w *writer) state(ctx context.Context, next *half) (err error) {
+	next.begun = time.Now()
+	writing, cancel := withGrace(ctx, writeWithin)
+	defer cancel()
+	next.written, err = w.sink.WriteState(writing, next.batch)
+	return err
 }
 
 // writeEvents stores the events, which is what moves the position, until ctx
@@ -65,18 +69,25 @@ func (w *writer) writeEvents(ctx context.Context, halves <-chan half) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		writing, cancel := withGrace(ctx, writeWithin)
-		err := w.sink.WriteEvents(writing, next.batch)
-		cancel()
-		if err != nil {
+		if err := w.events(ctx, next); err != nil {
 			return err
 		}
-		for partition, seq := range next.through {
-			w.progress[partition].storedSeq.Store(uint64(seq))
-		}
-		if next.rows() > 0 { // fences and canaries alone are no batch
-			w.metrics.stored(next, time.Since(next.begun))
-			w.stored()
-		}
 	}
+}
+
+// events is the second step of one batch.
+func (w *writer) events(ctx context.Context, next half) error {
+	writing, cancel := withGrace(ctx, writeWithin)
+	defer cancel()
+	if err := w.sink.WriteEvents(writing, next.batch); err != nil {
+		return err
+	}
+	for partition, seq := range next.through {
+		w.progress[partition].storedSeq.Store(uint64(seq))
+	}
+	if next.rows() > 0 { // fences and canaries alone are no batch
+		w.metrics.stored(next, time.Since(next.begun))
+		w.stored()
+	}
+	return nil
 }
