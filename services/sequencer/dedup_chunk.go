@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/streams"
@@ -86,23 +85,20 @@ func (t *term) dropChunks(ctx context.Context) {
 	drop := t.fold.chunks[:old]
 	t.fold.chunks = t.fold.chunks[old:]
 	t.wait.Add(1)
-	go func() { // waited for in term.close
+	t.sequencer.spawn(func() { // waited for in term.close
 		defer t.wait.Done()
 		ctx, cancel := context.WithTimeout(ctx, dropWithin)
 		defer cancel()
 		if err := t.sequencer.purgeSubjects(ctx, drop); err != nil {
 			t.sequencer.config.Logger.Warn("drop old pieces of the duplicate window", "err", err)
 		}
-	}()
+	})
 }
 
 func (s *Sequencer) purgeSubjects(ctx context.Context, chunks []chunk) error {
-	stream, err := s.config.JS.Stream(ctx, streams.StateStream(s.config.Partition))
-	if err != nil {
-		return err
-	}
+	stream := eventlog.NewStream(s.transport, streams.StateStream(s.config.Partition))
 	for _, c := range chunks {
-		if err := stream.Purge(ctx, jetstream.WithPurgeSubject(c.subject)); err != nil {
+		if err := stream.PurgeSubject(ctx, c.subject); err != nil {
 			return err
 		}
 	}

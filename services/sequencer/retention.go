@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/streams"
@@ -24,9 +23,9 @@ import (
 // message has no last sequence to name. A fence that grows old is renewed.
 type retention struct {
 	// Static.
-	positions *nats.Subscription
-	inbox     chan *nats.Msg    // holds positionsSize; a lost one is said again. Never closed.
-	purged    chan purgeOutcome // holds one, as many as run. Never closed.
+	stop   func()            // ends the subscription to positions
+	inbox  chan *nats.Msg    // holds positionsSize; a lost one is said again. Never closed.
+	purged chan purgeOutcome // holds one, as many as run. Never closed.
 
 	// Owned by serve.
 	projected streams.Seq // 0 until the projections have been heard
@@ -49,13 +48,19 @@ const (
 func (s *Sequencer) newRetention() (*retention, error) {
 	r := &retention{inbox: make(chan *nats.Msg, positionsSize), purged: make(chan purgeOutcome, 1)}
 	var err error
-	if r.positions, err = s.config.Conn.ChanSubscribe(streams.PositionSubject(s.config.Partition), r.inbox); err != nil {
+	r.stop, err = s.transport.Subscribe(streams.PositionSubject(s.config.Partition), func(msg *nats.Msg) {
+		select {
+		case r.inbox <- msg:
+		default: // the next one says more
+		}
+	})
+	if err != nil {
 		return nil, fmt.Errorf("listen for positions: %w", err)
 	}
 	return r, nil
 }
 
-func (r *retention) close() { _ = r.positions.Unsubscribe() } // fails only where the connection is gone
+func (r *retention) close() { r.stop() }
 
 // hear notes how far the projections have come.
 func (r *retention) hear(msg *nats.Msg) {
@@ -71,7 +76,12 @@ func (t *term) startRetention(ctx context.Context) {
 	if r.running {
 		return
 	}
-	limit, fence := min(r.projected, t.fold.checkpoint), streams.Seq(t.log.Epoch())
+	t.retain(ctx, min(r.projected, t.fold.checkpoint), streams.Seq(t.log.Epoch()))
+}
+
+// retain runs [Sequencer.retain] in the background.
+func (t *term) retain(ctx context.Context, limit, fence streams.Seq) {
+	r := t.retention
 	r.running = true
 	t.wait.Add(1)
 	t.sequencer.spawn(func() { // waited for in term.close
@@ -86,11 +96,11 @@ func (t *term) startRetention(ctx context.Context) {
 // fence is in the way.
 func (s *Sequencer) retain(ctx context.Context, limit, fence streams.Seq) purgeOutcome {
 	p, window := s.config.Partition, s.config.Deployment.HotWindow
-	stream, err := s.config.JS.Stream(ctx, streams.LogStream(p))
+	stream := eventlog.NewStream(s.transport, streams.LogStream(p))
+	state, err := stream.State(ctx)
 	if err != nil {
-		return purgeOutcome{err: fmt.Errorf("look at the log: %w", err)}
+		return purgeOutcome{err: err}
 	}
-	state := stream.CachedInfo().State
 	s.config.Metrics.LogBytes.WithLabelValues(p.String()).Set(float64(state.Bytes))
 	if window == 0 || limit == 0 {
 		return purgeOutcome{}
@@ -106,7 +116,7 @@ func (s *Sequencer) retain(ctx context.Context, limit, fence streams.Seq) purgeO
 	}
 	upto := min(limit, hot-1)
 	old := upto >= fence
-	if upto = min(upto, fence-1); state.FirstSeq > uint64(upto) {
+	if upto = min(upto, fence-1); state.First > upto {
 		return purgeOutcome{fenceOld: old}
 	}
 	// A replica that lags may not have what is young: see how old the newest is
@@ -117,7 +127,7 @@ func (s *Sequencer) retain(ctx context.Context, limit, fence streams.Seq) purgeO
 	case m.Time.After(young):
 		return purgeOutcome{}
 	}
-	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(uint64(upto)+1)); err != nil {
+	if err := stream.PurgeBefore(ctx, upto+1); err != nil {
 		return purgeOutcome{err: fmt.Errorf("purge the log up to %d: %w", upto, err)}
 	}
 	return purgeOutcome{upto: upto, fenceOld: old}

@@ -168,7 +168,7 @@ func (i *simInstance) act() error {
 
 func (i *simInstance) takeOver() error {
 	w, conn := i.world, i.conn
-	t := i.seq.newTerm("sim", &retention{purged: make(chan purgeOutcome, 1)})
+	t := i.seq.newTerm("sim", &retention{purged: make(chan purgeOutcome, 1), stop: func() {}})
 	t.chunk = 1 + w.below(5)
 	err := t.begin(context.Background())
 	if conn.dead {
