@@ -1,4 +1,4 @@
-package sequencer
+package sim
 
 import (
 	"context"
@@ -7,13 +7,14 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/services/group"
+	"github.com/throng/throng/services/sequencer"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
 )
 
 // checkRecord looks at every snapshot record the moment it is stored: it may
 // reflect nothing that is not stored.
-func (w *simWorld) checkRecord(m simMessage) {
+func (w *world) checkRecord(m message) {
 	token, ok := streams.ParseState(m.subject)
 	var seq uint64
 	var err error
@@ -52,63 +53,80 @@ func (w *simWorld) checkRecord(m simMessage) {
 	}
 }
 
-// history is the log as it is to be read: every event of it, since nothing
+// dedupKeep is how long a command is remembered at least.
+const dedupKeep = streams.DedupWindow + streams.MaxClockAhead
+
+type entityKey struct {
+	group  streams.Group
+	entity group.Entity
+}
+
+// fullLog is the log as it is to be read: every event of it, since nothing
 // that does not belong may ever have been stored.
-type history struct {
+type fullLog struct {
 	events   []*streams.Event
 	channels map[channelKey][]*streams.Event
 	groups   map[streams.Group]*group.State
 	entities map[entityKey]bool
-	answers  map[simKey][]*streams.Event // by command, those that carry the answer
+	answers  map[commandKey][]*streams.Event // by command, those that carry the answer
 }
 
-type simKey struct {
+type commandKey struct {
 	user streams.User
 	id   streams.ClientID
 }
 
 // check compares what everybody saw with the log.
-func (w *simWorld) check() {
+func (w *world) check() {
+	w.quiet = true
 	h := w.readHistory()
 	if len(w.problems) > 0 {
 		return
 	}
 	w.checkCommands(h)
 	w.checkOwner(h)
-	for _, r := range w.readers {
-		for _, key := range r.order {
-			w.checkView(r.conn.name, h.channels[key], r.channels[key])
-		}
-		for key := range h.channels {
-			if r.channels[key] == nil {
-				w.problem("%s never heard of %v", r.conn.name, key)
-			}
+	w.checkSink(h)
+	for _, e := range w.edges {
+		w.checkEdge(h, e)
+	}
+}
+
+// checkPurge looks at a purge the moment before it is done: what goes is in the
+// sink and in the snapshot, and the fence that stands is not touched.
+func (w *world) checkPurge(before streams.Seq) {
+	w.trace("the log is purged before %d", before)
+	w.purges++
+	checkpoint := &streampb.Checkpoint{}
+	if last := w.state.lastOf[streams.StateCheckpoint(0)]; last > 0 {
+		if err := proto.Unmarshal(w.state.messages[last-1].data, checkpoint); err != nil {
+			w.problem("the checkpoint: %v", err)
 		}
 	}
-	count := 0
-	for key, records := range w.projector.records {
-		count += len(records)
-		for _, e := range h.channels[key] {
-			if have := records[e.V]; have == nil || have.Seq != e.Seq {
-				w.problem("the sink lacks %s/%s v %d", e.Group, e.Channel, e.V)
-			}
-		}
+	if streams.Seq(checkpoint.GetSeq()) < before-1 {
+		w.problem("the log is purged before %d, the checkpoint is %d", before, checkpoint.GetSeq())
 	}
-	if count != len(h.events) {
-		w.problem("the sink has %d events of %d", count, len(h.events))
+	if fence := w.log.lastOf[streams.FenceSubject(0)]; fence < before {
+		w.problem("the log is purged before %d, and so the fence at %d", before, fence)
+	}
+	for seq := w.log.first; seq < before; seq++ {
+		token, _ := streams.ParseLog(w.log.messages[seq-1].subject)
+		if token.Group != "" && w.sink.events[seq] == nil {
+			w.problem("the log is purged before %d, and %d is not projected", before, seq)
+			return
+		}
 	}
 }
 
 // readHistory folds the log from nothing and decides every event anew.
-func (w *simWorld) readHistory() *history {
-	h := &history{
+func (w *world) readHistory() *fullLog {
+	h := &fullLog{
 		channels: map[channelKey][]*streams.Event{}, groups: map[streams.Group]*group.State{},
-		entities: map[entityKey]bool{}, answers: map[simKey][]*streams.Event{},
+		entities: map[entityKey]bool{}, answers: map[commandKey][]*streams.Event{},
 	}
-	ops := map[simKey]*simOp{}
+	ops := map[commandKey]*op{}
 	for _, c := range w.clients {
-		for _, op := range c.ops {
-			ops[simKey{c.user, op.id}] = op
+		for _, o := range c.ops {
+			ops[commandKey{c.user, o.id}] = o
 		}
 	}
 	var epoch streams.Epoch
@@ -138,14 +156,14 @@ func (w *simWorld) readHistory() *history {
 			w.problem("at %d in epoch %d: %s/%s v %d n %d epoch %d prev %d follows v %d n %d seq %d",
 				m.seq, epoch, e.Group, e.Channel, e.V, e.N, e.Epoch, e.Prev, before.V, before.N, before.Seq)
 		}
-		op := ops[simKey{e.User, e.ClientID}]
+		op := ops[commandKey{e.User, e.ClientID}]
 		if op == nil {
 			w.problem("at %d an event nobody asked for", m.seq)
 			continue
 		}
 		if e.Answer {
 			w.decideAnew(h, op, e)
-			h.answers[simKey{e.User, e.ClientID}] = append(h.answers[simKey{e.User, e.ClientID}], e)
+			h.answers[commandKey{e.User, e.ClientID}] = append(h.answers[commandKey{e.User, e.ClientID}], e)
 		}
 		h.fold(e)
 		h.events = append(h.events, e)
@@ -154,7 +172,7 @@ func (w *simWorld) readHistory() *history {
 	return h
 }
 
-func (h *history) fold(e *streams.Event) {
+func (h *fullLog) fold(e *streams.Event) {
 	if h.groups[e.Group] == nil {
 		h.groups[e.Group] = group.New(e.Group)
 	}
@@ -165,10 +183,9 @@ func (h *history) fold(e *streams.Event) {
 }
 
 // decideAnew holds the rules against the log alone.
-func (w *simWorld) decideAnew(h *history, op *simOp, e *streams.Event) {
+func (w *world) decideAnew(h *fullLog, op *op, e *streams.Event) {
 	r := group.Request{User: e.User, Body: op.body}
-	command := &Command{Group: op.group, Request: r}
-	if target, ok := targetOf(command); ok {
+	if target, ok := op.target(); ok {
 		for _, m := range h.channels[target.channelKey] {
 			if m.N == target.n && m.Kind() == streams.KindMessage {
 				r.Target = &group.Target{Author: m.User}
@@ -194,11 +211,11 @@ func (w *simWorld) decideAnew(h *history, op *simOp, e *streams.Event) {
 }
 
 // checkCommands compares what senders were told with the log.
-func (w *simWorld) checkCommands(h *history) {
+func (w *world) checkCommands(h *fullLog) {
 	for _, c := range w.clients {
-		last, lastOp := streams.Seq(0), (*simOp)(nil)
+		last, lastOp := streams.Seq(0), (*op)(nil)
 		for _, op := range c.ops {
-			events := h.answers[simKey{c.user, op.id}]
+			events := h.answers[commandKey{c.user, op.id}]
 			if len(events) > 1 {
 				w.problem("%v is in the log %d times", op, len(events))
 				continue
@@ -241,59 +258,51 @@ func (w *simWorld) checkCommands(h *history) {
 
 // checkOwner compares the owner's memory, and what a next owner would recover,
 // with the log.
-func (w *simWorld) checkOwner(h *history) {
-	owner := w.instances[w.leader]
-	next := newSequencer(owner.seq.config, w.connect("next"), nil)
-	w.depth = 3 // nothing goes on meanwhile
-	ctx := context.Background()
-	log, err := next.fence(ctx, streams.LogStream(0), streams.FenceSubject(0))
-	if err != nil {
-		w.problem("fence: %v", err)
-		return
-	}
-	state, err := next.fence(ctx, streams.StateStream(0), streams.StateFence(0))
-	if err != nil {
-		w.problem("fence: %v", err)
-		return
-	}
-	recovered, err := next.recoverFold(ctx, streams.Seq(log.Epoch()), streams.Seq(state.Epoch()))
-	if err != nil {
+func (w *world) checkOwner(h *fullLog) {
+	i := w.instances[w.leader]
+	next := &instance{world: w, name: "next"}
+	next.start()
+	if err := next.seq.TakeOver(context.Background(), 1); err != nil {
 		w.problem("recover: %v", err)
 		return
 	}
-	for what, f := range map[string]*fold{"the owner's memory": owner.term.fold, "the recovered state": recovered} {
-		for key := range h.entities {
-			want := simRecord(h.groups[key.group], key.entity)
-			if f.groups[key.group] == nil {
-				w.problem("%s lacks the group %s", what, key.group)
-				continue
-			}
-			if got := simRecord(f.groups[key.group], key.entity); got != want {
-				w.problem("%s of %v is %s, the log says %s", what, key, got, want)
-			}
+	w.checkMemory(h, "the owner's memory", i.seq.Memory())
+	w.checkMemory(h, "the recovered state", next.seq.Memory())
+}
+
+func (w *world) checkMemory(h *fullLog, what string, m sequencer.Memory) {
+	groups := m.Groups()
+	for key := range h.entities {
+		want := record(h.groups[key.group], key.entity)
+		if groups[key.group] == nil {
+			w.problem("%s lacks the group %s", what, key.group)
+			continue
 		}
-		for g, st := range f.groups {
-			if st.Exists() && h.groups[g] == nil {
-				w.problem("%s has a group %s the log does not know", what, g)
-			}
-		}
-		for key, events := range h.answers {
-			e := events[0]
-			o, known := f.dedup.find(key.user, key.id)
-			if young := w.now.UnixMilli()-e.TS < dedupKeep.Milliseconds()-1000; !known && young {
-				w.problem("%s does not know that %s %s is done at %d", what, key.user, key.id, e.Seq)
-			}
-			if known && (o.v != e.V || o.n != e.N || o.seq != e.Seq || o.ts != e.TS) {
-				w.problem("%s has %v for the command at %d", what, o, e.Seq)
-			}
+		if got := record(groups[key.group], key.entity); got != want {
+			w.problem("%s of %v is %s, the log says %s", what, key, got, want)
 		}
 	}
-	if owner.term.fold.checkpoint > w.log.last() {
-		w.problem("the checkpoint %d is ahead of the log's %d", owner.term.fold.checkpoint, w.log.last())
+	for g, st := range groups {
+		if st.Exists() && h.groups[g] == nil {
+			w.problem("%s has a group %s the log does not know", what, g)
+		}
+	}
+	for key, events := range h.answers {
+		e := events[0]
+		o, known := m.Answered(key.user, key.id)
+		if young := w.now.UnixMilli()-e.TS < dedupKeep.Milliseconds()-1000; !known && young {
+			w.problem("%s does not know that %s %s is done at %d", what, key.user, key.id, e.Seq)
+		}
+		if known && (o.GetV() != uint64(e.V) || o.GetN() != uint64(e.N) || o.GetSeq() != uint64(e.Seq) || o.GetTs() != e.TS) {
+			w.problem("%s has %v for the command at %d", what, o, e.Seq)
+		}
+	}
+	if m.Checkpoint() > w.log.last() {
+		w.problem("the checkpoint %d is ahead of the log's %d", m.Checkpoint(), w.log.last())
 	}
 }
 
-func simRecord(st *group.State, entity group.Entity) string {
+func record(st *group.State, entity group.Entity) string {
 	var m proto.Message
 	switch {
 	case entity.Channel != "":
@@ -312,16 +321,73 @@ func simRecord(st *group.State, entity group.Entity) string {
 	return fmt.Sprintf("%x", data)
 }
 
-// checkView compares a reader's events of a channel with the log's.
-func (w *simWorld) checkView(who string, want []*streams.Event, f *simFeed) {
-	if int(f.start)+len(f.events) != len(want) {
-		w.problem("%s has %d events after %d of %d", who, len(f.events), f.start, len(want))
-		return
+// checkSink compares the sink with the log.
+func (w *world) checkSink(h *fullLog) {
+	for key, events := range h.channels {
+		have := w.sink.byV[key]
+		if len(have) != len(events) {
+			w.problem("the sink has %d events of %v, the log has %d", len(have), key, len(events))
+			continue
+		}
+		for i, e := range events {
+			if have[i].Seq != e.Seq {
+				w.problem("the sink has %v v %d at %d, the log at %d", key, e.V, have[i].Seq, e.Seq)
+			}
+			if about, ok := about(e); ok && w.sink.states[about] < e.V {
+				w.problem("the sink's message %v is of v %d, the log's of %d", about, w.sink.states[about], e.V)
+			}
+		}
 	}
-	for i, e := range f.events {
-		if expected := want[int(f.start)+i]; e.V != expected.V || e.Seq != expected.Seq || e.N != expected.N {
-			w.problem("%s has v %d seq %d in place of v %d seq %d", who, e.V, e.Seq, expected.V, expected.Seq)
+	if w.sabotage.keepsRepeated && w.sink.rows != len(h.events) {
+		w.problem("the sink has %d rows for %d events", w.sink.rows, len(h.events))
+	}
+}
+
+// checkEdge compares what an edge follows and its readers have seen with the log.
+func (w *world) checkEdge(h *fullLog, e *edge) {
+	for key, events := range h.channels {
+		c := e.view(key.group).channels[key.channel]
+		if c == nil {
+			w.problem("%s never heard of %v", e.name, key)
+			continue
+		}
+		if c.head != streams.Version(len(events)) || c.log.At() != c.head || c.log.Seq() != events[len(events)-1].Seq {
+			w.problem("%s has come to v %d of %v at %d, the log to %d at %d",
+				e.name, c.head, key, c.log.Seq(), len(events), events[len(events)-1].Seq)
+		}
+		for _, r := range e.readers {
+			if f := r.feeds[key]; f != nil {
+				w.checkFeed(r.name, events, f)
+			} else {
+				w.problem("%s never heard of %v", r.name, key)
+			}
+		}
+	}
+}
+
+// checkFeed compares a reader's events of a channel with the log's: each once,
+// delivered in order or pulled.
+func (w *world) checkFeed(who string, want []*streams.Event, f *feed) {
+	delivered := 0
+	for v := f.start + 1; v <= streams.Version(len(want)); v++ {
+		have := f.pulled[v]
+		if have != nil && delivered < len(f.events) && f.events[delivered].V == v {
+			w.problem("%s was delivered and pulled %v v %d", who, f.key, v)
+		}
+		if have == nil && delivered < len(f.events) {
+			have = f.events[delivered]
+			delivered++
+		}
+		if have == nil {
+			w.problem("%s lacks %v v %d of %d", who, f.key, v, len(want))
 			return
 		}
+		if expected := want[v-1]; have.V != expected.V || have.Seq != expected.Seq || have.N != expected.N {
+			w.problem("%s has v %d seq %d in place of v %d seq %d of %v", who, have.V, have.Seq, expected.V, expected.Seq, f.key)
+			return
+		}
+	}
+	if delivered != len(f.events) {
+		w.problem("%s has %d events of %v too many", who, len(f.events)-delivered, f.key)
 	}
 }

@@ -1,4 +1,4 @@
-package sequencer
+package sim
 
 import (
 	"context"
@@ -25,9 +25,9 @@ func TestSimulatedStreamIsLikeTheServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, s := range []*simStream{
-		newSimStream(streams.LogStream(0), "throng.log.0.", false),
-		newSimStream(streams.StateStream(0), "throng.state.0.", true),
+	for _, s := range []*stream{
+		newStream(streams.LogStream(0), "throng.log.0.", false),
+		newStream(streams.StateStream(0), "throng.state.0.", true),
 	} {
 		subjects := []string{s.prefix + "@fence", s.prefix + "g.a", s.prefix + "g.b", s.prefix + "h.a"}
 		real := func(msg *nats.Msg) string {
@@ -41,23 +41,26 @@ func TestSimulatedStreamIsLikeTheServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return simOutcome(t, answer.Data)
+			return outcome(t, answer.Data)
 		}
 		simulated := func(msg *nats.Msg) string {
 			ack := s.publish(msg, time.Now())
 			if ack == nil {
 				return ""
 			}
-			return simOutcome(t, ack.encode())
+			return outcome(t, ack.encode())
 		}
 		for round := range 400 {
-			for _, msg := range simAppends(rng, s, subjects, round) {
+			for _, msg := range appends(rng, s, subjects, round) {
 				if got, want := simulated(msg), real(msg); got != want {
 					t.Fatalf("%s round %d: %v: simulated %s, real %s", s.name, round, msg.Header, got, want)
 				}
 			}
-			get := simAsk(rng, s, subjects)
-			got := simSeen(s.get(get, s.last()))
+			if rng.IntN(12) == 0 {
+				purgeBoth(t, ctx, transport, rng, s, subjects)
+			}
+			get := question(rng, s, subjects)
+			got := seen(s.get(get, s.first, s.last()))
 			var answers []*nats.Msg
 			err := transport.RequestMany(ctx, "$JS.API.DIRECT.GET."+s.name, get, func(m *nats.Msg) bool {
 				answers = append(answers, m)
@@ -66,16 +69,44 @@ func TestSimulatedStreamIsLikeTheServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := simSeen(answers); got != want {
+			if want := seen(answers); got != want {
 				t.Fatalf("%s round %d: %s: simulated %s, real %s", s.name, round, get, got, want)
 			}
 		}
 	}
 }
 
-// simAppends makes a fence, a single append or a batch, whose expectations are
+// purgeBoth removes the head of the log, or a subject's record, in both, and
+// compares what they say of themselves.
+func purgeBoth(t *testing.T, ctx context.Context, transport eventlog.Transport, rng *rand.Rand, s *stream, subjects []string) {
+	t.Helper()
+	body := fmt.Appendf(nil, `{"seq":%d}`, int(s.first)+rng.IntN(int(s.last()-s.first)+2))
+	if s.lastOnly {
+		body = fmt.Appendf(nil, `{"filter":%q}`, subjects[rng.IntN(4)])
+	}
+	msg, err := transport.Request(ctx, "$JS.API.STREAM.PURGE."+s.name, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.admin("PURGE", body)
+	if !strings.Contains(string(msg.Data), `"success":true`) {
+		t.Fatalf("%s: purge %s: %s", s.name, body, msg.Data)
+	}
+	if s.lastOnly {
+		return // nobody asks where the records begin
+	}
+	real, err := eventlog.NewStream(transport, s.name).State(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if real.First != s.first || real.Last != s.last() {
+		t.Fatalf("%s after %s: simulated %d to %d, real %d to %d", s.name, body, s.first, s.last(), real.First, real.Last)
+	}
+}
+
+// appends makes a fence, a single append or a batch, whose expectations are
 // often right.
-func simAppends(rng *rand.Rand, s *simStream, subjects []string, round int) []*nats.Msg {
+func appends(rng *rand.Rand, s *stream, subjects []string, round int) []*nats.Msg {
 	header := nats.Header{}
 	if rng.IntN(4) > 0 {
 		header.Set("Nats-Expected-Last-Sequence", fmt.Sprint(int(s.last())-rng.IntN(5)/4))
@@ -113,7 +144,7 @@ func simAppends(rng *rand.Rand, s *simStream, subjects []string, round int) []*n
 	return batch
 }
 
-func simAsk(rng *rand.Rand, s *simStream, subjects []string) []byte {
+func question(rng *rand.Rand, s *stream, subjects []string) []byte {
 	filter := append(subjects, s.prefix+">", s.prefix+"g.>")[rng.IntN(6)]
 	ask := map[string]any{"seq": 1 + rng.IntN(int(s.last())+3), "next_by_subj": filter}
 	switch rng.IntN(4) {
@@ -131,29 +162,29 @@ func simAsk(rng *rand.Rand, s *simStream, subjects []string) []byte {
 	return data
 }
 
-// simOutcome is what the project reads of an acknowledgement.
-func simOutcome(t *testing.T, data []byte) string {
+// outcome is what the project reads of an acknowledgement.
+func outcome(t *testing.T, data []byte) string {
 	t.Helper()
-	ack := simAck{}
-	if err := json.Unmarshal(data, &ack); err != nil {
+	a := ack{}
+	if err := json.Unmarshal(data, &a); err != nil {
 		t.Fatal(err)
 	}
-	if ack.Error != nil {
-		return fmt.Sprintf("refused %d", ack.Error.ErrCode)
+	if a.Error != nil {
+		return fmt.Sprintf("refused %d", a.Error.ErrCode)
 	}
-	return fmt.Sprintf("stored at %d", ack.Seq)
+	return fmt.Sprintf("stored at %d", a.Seq)
 }
 
-// simSeen is what the project reads of a direct get's answers.
-func simSeen(answers []*nats.Msg) string {
-	var seen strings.Builder
+// seen is what the project reads of a direct get's answers.
+func seen(answers []*nats.Msg) string {
+	var all strings.Builder
 	for _, m := range answers {
 		for _, header := range []string{"Status", "Nats-Sequence", "Nats-Subject", "Nats-Num-Pending"} {
 			if header != "Nats-Num-Pending" || m.Header.Get("Status") == "204" {
-				seen.WriteString(m.Header.Get(header) + " ")
+				all.WriteString(m.Header.Get(header) + " ")
 			}
 		}
-		fmt.Fprintf(&seen, "%q; ", m.Data)
+		fmt.Fprintf(&all, "%q; ", m.Data)
 	}
-	return seen.String()
+	return all.String()
 }
