@@ -223,15 +223,13 @@ func (w *world) checkCommands(h *fullLog) {
 			switch told := op.told; {
 			case told == nil:
 			case told.GetRejection() != nil:
-				// Of an id as old as the window nothing can be said. And two who both
-				// believe that they own the partition are both asked: the one behind
-				// whose back a fence stands refuses by what it knows, as it reads.
+				// Of an id as old as the window nothing can be said.
 				code := streams.Code(told.GetRejection().GetCode())
-				if len(events) > 0 && !op.zombie && code != streams.StaleClientID && code != streams.Unavailable {
+				if len(events) > 0 && code != streams.StaleClientID && code != streams.Unavailable {
 					w.problem("%v was refused (%s) and is in the log at %d", op, code, events[0].Seq)
 				}
 			case told.GetAlready():
-				if len(events) > 0 && !op.zombie {
+				if len(events) > 0 {
 					w.problem("%v was nothing new and is in the log at %d", op, events[0].Seq)
 				}
 			case len(events) == 0:

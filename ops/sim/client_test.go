@@ -35,7 +35,6 @@ type op struct {
 	id     streams.ClientID
 	body   any
 	told   *streampb.Result // nil: nothing
-	zombie bool             // by an owner behind whose back a newer fence stood
 	giveUp bool             // its sender went on without an answer
 }
 
@@ -100,15 +99,11 @@ func (c *client) send() {
 		for k, op := range c.batch {
 			commands[k] = sequencer.Command{Group: op.group, ClientID: op.id, Request: group.Request{User: c.user, Body: op.body}}
 		}
-		ops := c.batch
 		i.request(commands, func(results []*streampb.Result) {
 			if c.attempt != attempt || c.answered != nil || w.chance(0.02) {
 				return
 			}
 			c.answered = results
-			for _, op := range ops {
-				op.zombie = i.epochIsOld()
-			}
 		})
 	}
 }

@@ -283,13 +283,13 @@ func (e *edge) askOwners() {
 		v.asked, v.asking = w.now, v.question
 		conn, question := e.conn, v.question
 		for _, i := range w.instances {
-			if !i.listens() || w.severity == 0 && (i.number != w.leader || i.epochIsOld()) || w.chance(0.02) {
-				continue // a zombie's may be old, and nothing would tell after the healing
+			if !i.listens() || w.chance(0.02) {
+				continue
 			}
 			i.request([]sequencer.Command{{
 				Group: v.group, Request: group.Request{User: "@server", Server: true, Body: &streampb.ReadSnapshot{}},
 			}}, func(results []*streampb.Result) {
-				if conn.dead || e.offline || v.asking != question || w.chance(0.02) || w.severity == 0 && i.epochIsOld() {
+				if conn.dead || e.offline || v.asking != question || w.chance(0.02) {
 					return
 				}
 				v.asking = 0

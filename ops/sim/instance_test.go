@@ -51,7 +51,7 @@ func (i *instance) start() {
 		Logger: slog.New(slog.DiscardHandler), Metrics: metrics,
 		Now: func() time.Time { return w.now }, SnapshotEvery: 300 * time.Millisecond,
 		WithoutDedup: w.sabotage.withoutDedup,
-	}, conn, func(f func()) { w.start(conn, f) }, w.sabotage.sequencer)
+	}, conn, func(f func()) { w.start(conn, f) }, i.trusted, w.sabotage.sequencer)
 	i.waiting, i.leaving, i.exits, i.over, i.open = false, false, false, false, 0
 	w.trace("%s starts", i.name)
 }
@@ -60,6 +60,12 @@ func (i *instance) crash() {
 	i.world.trace("%s crashes", i.name)
 	i.conn.die()
 	i.seq, i.requests = nil, nil
+}
+
+// trusted is what the lease says, if clocks are as they should: true only while
+// nobody else can have taken over.
+func (i *instance) trusted() bool {
+	return i.world.sabotage.longLease || !i.epochIsOld() && i.world.below(4) > 0
 }
 
 // listens reports whether it takes requests.

@@ -137,6 +137,7 @@ func TestSimulationNotices(t *testing.T) {
 		"projectors that go on behind a failure": {sabotage{goesOn: true}, "the sink"},
 		"a sink that keeps repeated rows":        {sabotage{keepsRepeated: true}, " rows for "},
 		"records written before their events":    {sabotage{sequencer: sequencer.Breakage{EarlySnapshot: true}}, "the log ends at"},
+		"leases that are trusted for too long":   {sabotage{longLease: true}, "and is in the log at"},
 		"answers before the commit":              {sabotage{sequencer: sequencer.Breakage{EarlyAnswer: true}}, "is not in the log"},
 		"a purge of what is not projected":       {sabotage{sequencer: sequencer.Breakage{IgnoreProjected: true}}, "is not projected"},
 		"a purge of the fence":                   {sabotage{sequencer: sequencer.Breakage{PurgeFence: true}}, "and so the fence at"},

@@ -17,6 +17,7 @@ type sabotage struct {
 	withoutDedup  bool // the duplicate window is off
 	anyOrder      bool // edges take what comes without looking whether it follows
 	ignoresGaps   bool // readers go on behind a gap without pulling it
+	longLease     bool // owners trust their lease whoever has taken over
 	goesOn        bool // projectors go on behind what failed instead of asking the sink
 	keepsRepeated bool // the sink keeps what is written twice twice
 	sequencer     sequencer.Breakage
@@ -51,6 +52,7 @@ type world struct {
 	current *task        // the one that runs
 	ghosts  []func() any // what dead processes asked and may still be done
 	quiet   bool         // nothing else happens any more
+	healing bool         // there are no faults any more
 	tally
 
 	digest   hash.Hash64
@@ -188,7 +190,7 @@ func (w *world) stepRarely() {
 	case k < 6 && w.severity > 0:
 		w.leader = w.below(len(w.instances))
 		w.trace("the lease says %s", w.instances[w.leader].name)
-	case k < 7 && w.aging:
+	case k < 7 && w.aging && !w.healing:
 		w.now = w.now.Add(16 * time.Minute)
 	case k < 10:
 		w.stepGhost()
@@ -224,7 +226,7 @@ func (w *world) run() {
 // heal ends all faults. What is on its way still arrives.
 func (w *world) heal() {
 	w.trace("healing")
-	w.severity = 0
+	w.severity, w.healing = 0, true
 	for _, c := range w.conns {
 		c.paused = 0
 	}

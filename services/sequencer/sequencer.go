@@ -173,15 +173,21 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 		err = errors.Join(err, t.drain())
 	}
 	cancel(nil)
+	s.leave(t, leaving, err)
+	return err
+}
+
+// leave keeps what a term did not answer for the next one, or refuses it: if
+// the owner leaves, or if another stands already, since then the next term
+// would refuse it (see resume).
+func (s *Sequencer) leave(t *term, leaving bool, cause error) {
 	s.unanswered = append(t.waiting, t.abandonLookups()...)
-	// Where another stands already, the next term would refuse them: see resume.
-	if leaving || errors.Is(err, eventlog.ErrFenced) || errors.Is(err, errLeaseLost) {
+	if leaving || errors.Is(cause, eventlog.ErrFenced) || errors.Is(cause, errLeaseLost) {
 		for _, b := range s.unanswered {
 			b.refuse(streams.RejectRetry(streams.Unavailable, 500*time.Millisecond, "the partition is changing hands"))
 		}
 		s.unanswered = nil
 	}
-	return err
 }
 
 func (t *term) close() {
@@ -324,17 +330,8 @@ func (t *term) drain() error {
 		case <-deadline:
 			return nil
 		case <-tick.C:
-			if len(t.waiting) > 0 || len(t.lookups) > 0 {
-				continue
-			}
-			if !snapshotStarted && t.snap.seq == 0 {
-				err = t.startSnapshot()
-				snapshotStarted = true
-			}
-			if err == nil {
-				err = t.stepSnapshot()
-			}
-			if err == nil && snapshotStarted && t.snap.seq == 0 {
+			var done bool
+			if done, err = t.finish(&snapshotStarted); done {
 				return nil
 			}
 		}
@@ -342,4 +339,18 @@ func (t *term) drain() error {
 			return err
 		}
 	}
+}
+
+// finish writes the last snapshot, once all is answered; done means that it is
+// written. started tells whether it was begun.
+func (t *term) finish(started *bool) (done bool, err error) {
+	if len(t.waiting) > 0 || len(t.lookups) > 0 {
+		return false, nil
+	}
+	if !*started && t.snap.seq == 0 {
+		*started = true
+		return false, t.startSnapshot()
+	}
+	err = t.stepSnapshot()
+	return err == nil && *started && t.snap.seq == 0, err
 }

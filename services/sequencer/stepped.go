@@ -3,7 +3,6 @@ package sequencer
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -20,9 +19,10 @@ import (
 // deterministic simulation runs. It has one owner; what a term does beside its
 // deciding goes through spawn.
 type Stepped struct {
-	seq    *Sequencer
-	term   *term // nil: none
-	broken Breakage
+	seq     *Sequencer
+	term    *term // nil: none
+	trusted func() bool
+	broken  Breakage
 
 	lastSnapshot bool // draining: the last snapshot was begun
 }
@@ -36,9 +36,9 @@ type Breakage struct {
 }
 
 // NewStepped returns a sequencer without a term. Of config, Conn and JS are not
-// used.
-func NewStepped(config Config, transport eventlog.Transport, spawn func(func()), b Breakage) *Stepped {
-	return &Stepped{seq: newSequencer(config, transport, spawn), broken: b}
+// used. trusted stands for the lease: false if another may have taken over.
+func NewStepped(config Config, transport eventlog.Transport, spawn func(func()), trusted func() bool, b Breakage) *Stepped {
+	return &Stepped{seq: newSequencer(config, transport, spawn), trusted: trusted, broken: b}
 }
 
 // Submit is [Sequencer.Submit].
@@ -57,6 +57,7 @@ func (s *Stepped) TakeOver(ctx context.Context, chunk int) error {
 		t.close()
 		return err
 	}
+	t.trusted = s.trusted
 	s.term, s.lastSnapshot = t, false
 	return nil
 }
@@ -148,8 +149,11 @@ func (s *Stepped) retain(ctx context.Context) {
 func (s *Stepped) tick(ctx context.Context) error {
 	t := s.term
 	if s.seq.config.Now().After(t.nextSnapshot) {
-		if err := s.startSnapshot(); err != nil {
-			return err
+		if t.snap.seq == 0 {
+			if err := t.startSnapshot(); err != nil {
+				return err
+			}
+			s.sortSnapshot()
 		}
 	}
 	if s.broken.EarlySnapshot {
@@ -159,15 +163,10 @@ func (s *Stepped) tick(ctx context.Context) error {
 	return t.tick(ctx)
 }
 
-func (s *Stepped) startSnapshot() error {
-	if s.term.snap.seq != 0 {
-		return nil
-	}
-	err := s.term.startSnapshot()
+func (s *Stepped) sortSnapshot() {
 	slices.SortFunc(s.term.snap.queue, func(a, b entityKey) int {
 		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.entity.Channel, b.entity.Channel), cmp.Compare(a.entity.Member, b.entity.Member))
 	})
-	return err
 }
 
 func (s *Stepped) answerEarly() {
@@ -182,42 +181,26 @@ func (s *Stepped) answerEarly() {
 // Drain does the next thing of a clean end; done means that there is nothing
 // left to do. Nothing is taken in any more. An error ends the term.
 func (s *Stepped) Drain(ctx context.Context) (done bool, err error) {
-	t := s.term
 	for thing := range 4 {
 		if did, err := s.Do(ctx, thing); did {
 			return false, err
 		}
 	}
-	if len(t.waiting) > 0 || len(t.lookups) > 0 {
-		return false, nil
+	begun := s.term.snap.seq
+	done, err = s.term.finish(&s.lastSnapshot)
+	if begun == 0 {
+		s.sortSnapshot()
 	}
-	if !s.lastSnapshot && t.snap.seq == 0 {
-		err, s.lastSnapshot = s.startSnapshot(), true
-	}
-	if err == nil {
-		err = t.stepSnapshot()
-	}
-	return err == nil && s.lastSnapshot && t.snap.seq == 0, err
+	return done, err
 }
 
 // End ends the term. What it spawned has ended. What is not answered goes to
 // the next term, or is refused where that would refuse it: the owner leaves, or
 // cause says that another stands already.
 func (s *Stepped) End(leaving bool, cause error) {
-	t := s.term
-	s.seq.unanswered = append(t.waiting, t.abandonLookups()...)
-	if leaving || errors.Is(cause, eventlog.ErrFenced) || errors.Is(cause, errLeaseLost) {
-		s.refuse()
-	}
-	t.close()
+	s.seq.leave(s.term, leaving, cause)
+	s.term.close()
 	s.term = nil
-}
-
-func (s *Stepped) refuse() {
-	for _, b := range s.seq.unanswered {
-		b.refuse(streams.RejectRetry(streams.Unavailable, 0, "the partition is changing hands"))
-	}
-	s.seq.unanswered = nil
 }
 
 // ErrLeaseLost is why a term ends whose owner lost the lease.
