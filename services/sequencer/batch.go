@@ -1,7 +1,6 @@
 package sequencer
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -21,6 +20,8 @@ type Batch struct {
 	results   []*streampb.Result
 	appended  []bool      // the command's events were handed to a log by this very batch
 	wait      streams.Seq // everything up to here must be stored before the answer
+
+	looking, looked bool // its targets are searched, and were; see line
 }
 
 // Command is one command of a batch; exactly one of Invalid and Request.Body
@@ -45,20 +46,6 @@ func rejected(r *streams.Rejection) *streampb.Result {
 	return &streampb.Result{Rejection: &streampb.Rejection{
 		Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds(),
 	}}
-}
-
-// take decides a batch, after its targets are looked up where that is needed.
-func (t *term) take(ctx context.Context, b *Batch) error {
-	if t.sequencer.config.Now().Sub(b.submitted) > batchPatience {
-		// Its sender was told long ago that it failed; doing it now would
-		// surprise.
-		b.refuse(streams.RejectRetry(streams.Unavailable, time.Second, "the command waited too long"))
-		return nil
-	}
-	if t.lookUp(ctx, b) {
-		return nil // comes back through looked
-	}
-	return t.decide(b)
 }
 
 // decide decides all commands of a batch and queues it for its answer: that of

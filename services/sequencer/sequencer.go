@@ -108,6 +108,7 @@ type term struct {
 	fold      *fold
 	committed streams.Seq // everything up to here is stored
 	waiting   []*Batch    // decided, not answered, oldest first
+	line      line        // not decided yet
 	snap      snapshot
 	authors   *authors
 	retention *retention
@@ -117,7 +118,7 @@ type term struct {
 
 	trusted func() bool   // nobody else can have taken over; see decide
 	looked  chan *Batch   // batches whose targets were looked up; see target.go. Never closed.
-	lookups chan struct{} // a place for each running lookup
+	lookups chan struct{} // a place for each batch that is looked up or in looked
 	wait    sync.WaitGroup
 }
 
@@ -181,7 +182,8 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 // the owner leaves, or if another stands already, since then the next term
 // would refuse it (see resume).
 func (s *Sequencer) leave(t *term, leaving bool, cause error) {
-	s.unanswered = append(t.waiting, t.abandonLookups()...)
+	t.wait.Wait() // for the searches, whose context has ended
+	s.unanswered = append(t.waiting, t.line.batches...)
 	if leaving || errors.Is(cause, eventlog.ErrFenced) || errors.Is(cause, errLeaseLost) {
 		for _, b := range s.unanswered {
 			b.refuse(streams.RejectRetry(streams.Unavailable, 500*time.Millisecond, "the partition is changing hands"))
@@ -236,7 +238,7 @@ func (t *term) serve(ctx context.Context) error {
 		case b := <-inbox:
 			err = t.take(ctx, b)
 		case b := <-t.looked:
-			err = t.decide(b)
+			err = t.advance(ctx, b)
 		case reply := <-t.log.Replies():
 			err = t.settle(t.log.Settle(reply))
 		case reply := <-t.state.Replies():
@@ -281,7 +283,7 @@ func (t *term) resume(ctx context.Context) error {
 	}
 	for i, b := range again {
 		if err := t.take(ctx, b); err != nil {
-			t.waiting = append(t.waiting, again[i+1:]...)
+			t.line.batches = append(t.line.batches, again[i+1:]...) // behind what is looked up
 			return err
 		}
 	}
@@ -322,7 +324,7 @@ func (t *term) drain() error {
 		case b := <-t.sequencer.inbox:
 			err = t.take(context.Background(), b)
 		case b := <-t.looked:
-			err = t.decide(b)
+			err = t.advance(context.Background(), b)
 		case reply := <-t.log.Replies():
 			err = t.settle(t.log.Settle(reply))
 		case reply := <-t.state.Replies():
@@ -344,7 +346,7 @@ func (t *term) drain() error {
 // finish writes the last snapshot, once all is answered; done means that it is
 // written. started tells whether it was begun.
 func (t *term) finish(started *bool) (done bool, err error) {
-	if len(t.waiting) > 0 || len(t.lookups) > 0 {
+	if len(t.waiting) > 0 || len(t.line.batches) > 0 {
 		return false, nil
 	}
 	if !*started && t.snap.seq == 0 {

@@ -95,7 +95,7 @@ func (s *Stepped) Do(ctx context.Context, thing int) (did bool, err error) {
 		}
 	case 1:
 		if len(t.looked) > 0 {
-			return true, t.decide(<-t.looked)
+			return true, t.advance(ctx, <-t.looked)
 		}
 	case 2:
 		if len(t.log.Replies()) > 0 {
@@ -213,8 +213,8 @@ func (s *Stepped) Left() int { return len(s.seq.inbox) }
 func (s *Stepped) Busy() string {
 	t := s.term
 	switch {
-	case len(s.seq.inbox)+len(t.looked)+len(t.waiting) > 0:
-		return fmt.Sprintf("%d batches in the inbox, %d looked up, %d waiting", len(s.seq.inbox), len(t.looked), len(t.waiting))
+	case len(s.seq.inbox)+len(t.line.batches)+len(t.waiting) > 0:
+		return fmt.Sprintf("%d batches in the inbox, %d in the line, %d waiting", len(s.seq.inbox), len(t.line.batches), len(t.waiting))
 	case t.log.Unsettled()+t.state.Unsettled() > 0:
 		return "appends in flight"
 	case t.retention.running || t.retention.renew:

@@ -98,21 +98,9 @@ func (t *term) lookUp(ctx context.Context, b *Batch) bool {
 				b.Commands[i].Request.Target = &group.Target{Author: author}
 			}
 		}
-		<-t.lookups
-		t.looked <- b // holds maxLookups, as many as may run
+		t.looked <- b // holds maxLookups, as many as have a place
 	})
 	return true
-}
-
-// abandonLookups waits for the searches, whose context has ended, and returns
-// their batches.
-func (t *term) abandonLookups() []*Batch {
-	t.wait.Wait()
-	var batches []*Batch
-	for len(t.looked) > 0 {
-		batches = append(batches, <-t.looked)
-	}
-	return batches
 }
 
 // author finds who wrote a message: in the log, or in ClickHouse where the log
