@@ -49,6 +49,8 @@ func newClient(w *world, number int) *client {
 func (c *client) step() {
 	w := c.world
 	switch {
+	case w.below(6) == 0:
+		c.read()
 	case c.answered != nil:
 		c.take()
 	case len(c.batch) == 0 && c.left > 0:
@@ -64,6 +66,25 @@ func (c *client) step() {
 	case len(c.batch) > 0 && w.now.Sub(c.sentAt) > 2*time.Second:
 		c.again()
 	}
+}
+
+// read asks whoever listens where a group stands: all that was acknowledged
+// before must be in the answer.
+func (c *client) read() {
+	w := c.world
+	i, g, before := w.instances[w.below(len(w.instances))], groups[w.below(2)], w.acknowledged
+	if !i.listens() {
+		return
+	}
+	i.request([]sequencer.Command{readSnapshot(g)}, func(results []*streampb.Result) {
+		if snap := results[0].GetSnapshot(); snap != nil && snap.GetSeq() < before {
+			w.problem("epoch %d answers a read as of %d, and %d was acknowledged before", snap.GetEpoch(), snap.GetSeq(), before)
+		}
+	})
+}
+
+func readSnapshot(g streams.Group) sequencer.Command {
+	return sequencer.Command{Group: g, Request: group.Request{User: "@server", Server: true, Body: &streampb.ReadSnapshot{}}}
 }
 
 // again sends once more, unless time has run out: then an application repeats
@@ -92,7 +113,7 @@ func (c *client) send() {
 	c.sentAt = w.now
 	attempt := c.attempt
 	for _, i := range w.instances {
-		if !i.listens() || w.chance(0.02) {
+		if !i.listens() || w.chance(0.02) || i.number != w.leader && w.chance(0.3) {
 			continue
 		}
 		commands := make([]sequencer.Command, len(c.batch))
@@ -123,6 +144,9 @@ func (c *client) take() {
 	}
 	for k, r := range results {
 		c.batch[k].told = r
+		if r.GetRejection() == nil && !r.GetAlready() {
+			w.acknowledged = max(w.acknowledged, r.GetSeq())
+		}
 		w.trace("%v is told v %d n %d seq %d %s", c.batch[k], r.GetV(), r.GetN(), r.GetSeq(), r.GetRejection().GetCode())
 	}
 	c.batch = c.batch[len(results):]
@@ -159,9 +183,9 @@ func (c *client) think() *op {
 		o.body = &streampb.Leave{}
 	case k < 15:
 		o.body = &streampb.CreateChannel{Channel: channel, Kind: "public"}
-	case k < 18:
-		o.body = &streampb.UpdateGroup{Settings: &streampb.SettingsPatch{MuteAll: proto.Bool(w.below(3) == 0)}}
 	case k < 20:
+		o.body = &streampb.UpdateGroup{Settings: &streampb.SettingsPatch{MuteAll: proto.Bool(w.below(2) == 0)}}
+	case k < 22:
 		o.body = &streampb.UpdateGroup{Settings: &streampb.SettingsPatch{SlowModeMs: proto.Int64(int64(500 * w.below(2)))}}
 	case k < 30:
 		o.body = &streampb.Edit{Channel: channel, N: uint64(1 + w.below(12)), Body: text}

@@ -15,7 +15,6 @@ import (
 	"github.com/throng/throng/edge/backfill"
 	"github.com/throng/throng/edge/follow"
 	"github.com/throng/throng/edge/ring"
-	"github.com/throng/throng/services/group"
 	"github.com/throng/throng/services/sequencer"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
@@ -46,10 +45,10 @@ type view struct {
 	channels map[streams.Channel]*channel
 	order    []streams.Channel // of channels, as they came up
 	opened   bool
-	absent   streams.Seq // the group was not there when the log ended here
-	resync   bool        // compare with the owner
-	asked    time.Time   // when the owner was asked last
-	asking   int         // which question is open, 0 for none
+	absent   int       // the group was not there when the log had so many events
+	resync   bool      // compare with the owner
+	asked    time.Time // when the owner was asked last
+	asking   int       // which question is open, 0 for none
 	question int
 }
 
@@ -83,7 +82,7 @@ func (e *edge) boot() {
 	e.rings = ring.NewBudget(int64(3000 + w.below(60_000)))
 	e.late, e.inbox, e.views, e.offline = follow.NewLate(), nil, nil, false
 	for _, g := range groups {
-		v := &view{edge: e, group: g, channels: map[streams.Channel]*channel{}}
+		v := &view{edge: e, group: g, channels: map[streams.Channel]*channel{}, absent: -1}
 		v.log = follow.NewGroup(follow.Config{Receive: v.receive, Unchecked: w.sabotage.anyOrder})
 		e.views = append(e.views, v)
 	}
@@ -276,7 +275,7 @@ func (e *edge) take(msg *nats.Msg) {
 func (e *edge) askOwners() {
 	w := e.world
 	for _, v := range e.views {
-		if v.opened && !v.resync || v.asking != 0 && w.now.Sub(v.asked) < 2*time.Second {
+		if v.opened && !v.resync || v.absent == w.posted || v.asking != 0 && w.now.Sub(v.asked) < 2*time.Second {
 			continue
 		}
 		v.question++
@@ -286,9 +285,7 @@ func (e *edge) askOwners() {
 			if !i.listens() || w.chance(0.02) {
 				continue
 			}
-			i.request([]sequencer.Command{{
-				Group: v.group, Request: group.Request{User: "@server", Server: true, Body: &streampb.ReadSnapshot{}},
-			}}, func(results []*streampb.Result) {
+			i.request([]sequencer.Command{readSnapshot(v.group)}, func(results []*streampb.Result) {
 				if conn.dead || e.offline || v.asking != question || w.chance(0.02) {
 					return
 				}
@@ -296,7 +293,7 @@ func (e *edge) askOwners() {
 				if snap := results[0].GetSnapshot(); snap != nil {
 					v.told(snap)
 				} else if results[0].GetRejection().GetCode() == string(streams.NotFound) {
-					v.absent = w.log.last()
+					v.absent = w.posted
 				}
 			})
 		}
@@ -331,7 +328,7 @@ func (e *edge) unrest() string {
 		return "has not taken all it heard"
 	}
 	for _, v := range e.views {
-		if (!v.opened || v.resync) && v.absent != e.world.log.last() {
+		if (!v.opened || v.resync) && v.absent != e.world.posted {
 			return "waits for the owner"
 		}
 		for _, name := range v.order {

@@ -115,7 +115,7 @@ func (i *instance) act() {
 	case i.leaving:
 		i.drain()
 		return
-	case !owns && w.below(30) == 0 || w.severity == 0 && i.epochIsOld():
+	case !owns && w.below(w.linger) == 0 || w.severity == 0 && i.epochIsOld():
 		if w.below(2) == 0 {
 			i.leave(false)
 		} else {

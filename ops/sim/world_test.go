@@ -38,6 +38,7 @@ type world struct {
 	batches   bool          // how the log is appended to
 	aging     bool          // now and then the duplicate window passes
 	hotWindow time.Duration // 0: the log is kept
+	linger    int           // how slowly instances notice that the lease is another's
 
 	log, state *stream
 	sink       *sink
@@ -48,11 +49,13 @@ type world struct {
 	edges      []*edge
 	projectors []*projector
 
-	tasks   []*task
-	current *task        // the one that runs
-	ghosts  []func() any // what dead processes asked and may still be done
-	quiet   bool         // nothing else happens any more
-	healing bool         // there are no faults any more
+	tasks        []*task
+	posted       int          // events in the log
+	acknowledged uint64       // newest sequence a sender was told
+	current      *task        // the one that runs
+	ghosts       []func() any // what dead processes asked and may still be done
+	quiet        bool         // nothing else happens any more
+	healing      bool         // there are no faults any more
 	tally
 
 	digest   hash.Hash64
@@ -80,6 +83,7 @@ func newWorld(seed uint64, s sabotage) *world {
 	w.severity = []float64{0, 0.2, 1, 1, 2, 4}[w.below(6)]
 	w.batches, w.aging = w.below(2) == 0, w.below(3) == 0
 	w.hotWindow = []time.Duration{0, 100 * time.Millisecond, time.Second, 10 * time.Second}[w.below(4)]
+	w.linger = []int{10, 30, 300}[w.below(3)]
 	w.log.unfenced, w.state.unfenced = s.unfenced, s.unfenced
 	w.log.stored, w.state.stored = w.republish, w.checkRecord
 	w.log.purged = w.checkPurge
@@ -139,6 +143,9 @@ func (w *world) streamOf(subject string) *stream {
 }
 
 func (w *world) republish(m message) {
+	if token, _ := streams.ParseLog(m.subject); token.Group != "" {
+		w.posted++
+	}
 	for _, e := range w.edges {
 		e.live(m)
 	}
@@ -190,7 +197,7 @@ func (w *world) stepRarely() {
 	case k < 6 && w.severity > 0:
 		w.leader = w.below(len(w.instances))
 		w.trace("the lease says %s", w.instances[w.leader].name)
-	case k < 7 && w.aging && !w.healing:
+	case k < 7 && w.aging && !w.healing && w.steps > 1500 && w.below(2) == 0:
 		w.now = w.now.Add(16 * time.Minute)
 	case k < 10:
 		w.stepGhost()
