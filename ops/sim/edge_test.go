@@ -237,6 +237,7 @@ func (e *edge) take(msg *nats.Msg) {
 		if err := proto.Unmarshal(msg.Data, beacon); err != nil {
 			panic(err)
 		}
+		e.fence(streams.Epoch(beacon.GetEpoch()))
 		heads := beacon.GetHeads()
 		slices.SortFunc(heads, func(a, b *streampb.BeaconHead) int { // they come from a map
 			return cmp.Or(cmp.Compare(a.GetGroup(), b.GetGroup()), cmp.Compare(a.GetChannel(), b.GetChannel()))
@@ -258,9 +259,7 @@ func (e *edge) take(msg *nats.Msg) {
 		panic(err)
 	}
 	if token.Fence {
-		for _, v := range e.views {
-			v.log.Fence(streams.Epoch(seq))
-		}
+		e.fence(streams.Epoch(seq))
 		return
 	}
 	event, err := streams.UnmarshalEvent(msg.Data, streams.Seq(seq))
@@ -268,6 +267,13 @@ func (e *edge) take(msg *nats.Msg) {
 		panic(err)
 	}
 	e.view(token.Group).log.Live(event)
+}
+
+// fence ends all earlier terms.
+func (e *edge) fence(epoch streams.Epoch) {
+	for _, v := range e.views {
+		v.log.Fence(epoch)
+	}
 }
 
 // askOwners asks whoever owns the partition where the channels of a group
