@@ -174,7 +174,7 @@ func (c *Claims) see(entry jetstream.KeyValueEntry) {
 // takes anything who has not seen its own heartbeat lately, and after such a
 // time the present owners get to renew first.
 const (
-	blindAfter  = 2 * leaseRenew
+	blindAfter  = 3 * leaseRenew            // before the first of what is seen counts as run out
 	ownersFirst = topology.LeaseTTL * 3 / 2 // a renewal that fails and the next one end well within
 )
 

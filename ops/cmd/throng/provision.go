@@ -96,7 +96,7 @@ func (c *provisionCommand) foundation(ctx context.Context, p *program, conn *nat
 	}
 	for _, f := range d.findings {
 		if f.level != "ok" {
-			p.logger.Warn(f.what, "mend", f.mend)
+			p.logger.Warn("nats", "problem", f.what, "mend", f.mend)
 		}
 	}
 	if len(problems) > 0 {
