@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,12 +41,13 @@ type Service struct {
 	config     Config
 	claims     *sequencer.Claims
 	sequencers []*sequencer.Sequencer
+	serving    []atomic.Bool // by partition: its commands are taken here now
 }
 
 // New returns the service. It starts nothing.
 func New(config Config) (*Service, error) {
 	claims := sequencer.NewClaims(config.JS, config.Instance, config.Deployment.Partitions)
-	s := &Service{config: config, claims: claims}
+	s := &Service{config: config, claims: claims, serving: make([]atomic.Bool, config.Deployment.Partitions)}
 	for p := range streams.Partition(config.Deployment.Partitions) {
 		seq, err := sequencer.New(sequencer.Config{
 			Conn: config.Conn, JS: config.JS, Partition: p, Deployment: config.Deployment,
@@ -87,7 +89,9 @@ func (s *Service) listen(p streams.Partition) (stop func(), err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("add endpoint: %w", err), service.Stop())
 	}
+	s.serving[p].Store(true)
 	return func() {
+		s.serving[p].Store(false)
 		if err := service.Stop(); err != nil {
 			s.config.Logger.Warn("stop listening", "partition", p, "err", err)
 		}
@@ -96,19 +100,46 @@ func (s *Service) listen(p streams.Partition) (stop func(), err error) {
 
 // handle runs on the subscription's goroutine and does not wait.
 func (s *Service) handle(p streams.Partition, r micro.Request) {
+	err := s.submit(p, r.Data(), func(data []byte) {
+		if err := r.Respond(data); err != nil {
+			// The asker repeats with the same client ids and gets the same answer.
+			s.config.Logger.Warn("answer a batch", "err", err)
+		}
+	})
+	if err != nil {
+		_ = r.Error("400", err.Error(), nil)
+	}
+}
+
+// Take is the way of a request from this very process: the same bytes as over
+// NATS, without the way there and back. It returns false, and respond is never
+// called, if the partition is not served here now or the request is none: over
+// NATS the asker will hear. Else respond gets the answer once, on the
+// sequencer's goroutine, so it must not wait; it is not called at all where
+// over NATS an answer would not come. data is not kept.
+func (s *Service) Take(p streams.Partition, data []byte, respond func(data []byte)) bool {
+	return int(p) < len(s.serving) && s.serving[p].Load() && s.submit(p, data, respond) == nil
+}
+
+// submit hands a request to its sequencer. An error means that it is not a
+// batch of commands; respond is not called then.
+func (s *Service) submit(p streams.Partition, data []byte, respond func(data []byte)) error {
 	request := &streampb.CommandBatch{}
-	if err := proto.Unmarshal(r.Data(), request); err != nil {
-		_ = r.Error("400", "not a command batch", nil)
-		return
+	if err := proto.Unmarshal(data, request); err != nil {
+		return errors.New("not a command batch")
 	}
 	if count := len(request.GetCommands()); count == 0 || count > streams.MaxBatchCommands {
-		_ = r.Error("400", fmt.Sprintf("a batch has 1 to %d commands", streams.MaxBatchCommands), nil)
-		return
+		return fmt.Errorf("a batch has 1 to %d commands", streams.MaxBatchCommands)
 	}
-	batch := &sequencer.Batch{
-		Commands: make([]sequencer.Command, len(request.GetCommands())),
-		Respond:  func(results []*streampb.Result) { s.respond(r, results) },
+	answer := func(results []*streampb.Result) {
+		data, err := proto.Marshal(&streampb.ResultBatch{Results: results})
+		if err != nil {
+			s.config.Logger.Warn("encode the answer to a batch", "err", err)
+			return
+		}
+		respond(data)
 	}
+	batch := &sequencer.Batch{Commands: make([]sequencer.Command, len(request.GetCommands())), Respond: answer}
 	for i, c := range request.GetCommands() {
 		batch.Commands[i] = decode(c, p, s.config.Deployment.Partitions)
 	}
@@ -120,17 +151,7 @@ func (s *Service) handle(p streams.Partition, r micro.Request) {
 		for i := range results {
 			results[i] = busy
 		}
-		s.respond(r, results)
+		answer(results)
 	}
-}
-
-func (s *Service) respond(r micro.Request, results []*streampb.Result) {
-	data, err := proto.Marshal(&streampb.ResultBatch{Results: results})
-	if err == nil {
-		err = r.Respond(data)
-	}
-	if err != nil {
-		// The asker repeats with the same client ids and gets the same answer.
-		s.config.Logger.Warn("answer a batch", "err", err)
-	}
+	return nil
 }

@@ -26,6 +26,12 @@ const patience = 15 * time.Second
 // serve runs a service until the returned stop is called or the test ends.
 func serve(t testing.TB, n *streamtest.NATS, change func(*command.Config)) (stop func()) {
 	t.Helper()
+	_, stop = serving(t, n, change)
+	return stop
+}
+
+func serving(t testing.TB, n *streamtest.NATS, change func(*command.Config)) (service *command.Service, stop func()) {
+	t.Helper()
 	deployment, err := topology.Load(t.Context(), n.JS)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +43,7 @@ func serve(t testing.TB, n *streamtest.NATS, change func(*command.Config)) (stop
 	if change != nil {
 		change(&config)
 	}
-	service, err := command.New(config)
+	service, err = command.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +62,7 @@ func serve(t testing.TB, n *streamtest.NATS, change func(*command.Config)) (stop
 		}
 	}
 	t.Cleanup(stop)
-	return stop
+	return service, stop
 }
 
 func newID() streams.ClientID {
