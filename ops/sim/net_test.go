@@ -26,7 +26,7 @@ type conn struct {
 
 type subscription struct {
 	subject string // a literal, or one that ends with .*
-	take    func(*nats.Msg)
+	box     chan *nats.Msg
 }
 
 var _ eventlog.Transport = (*conn)(nil)
@@ -45,8 +45,8 @@ func (c *conn) Publish(msg *nats.Msg) error {
 	return nil
 }
 
-func (c *conn) Subscribe(subject string, take func(*nats.Msg)) (stop func(), err error) {
-	s := &subscription{subject: subject, take: take}
+func (c *conn) Subscribe(subject string, box chan *nats.Msg) (stop func(), err error) {
+	s := &subscription{subject: subject, box: box}
 	c.subs = append(c.subs, s)
 	return func() {
 		for i := range c.subs {
@@ -181,7 +181,10 @@ func (c *conn) deliverIn() {
 	c.in = c.in[1:]
 	for _, s := range c.subs {
 		if s.matches(msg.Subject) {
-			s.take(msg)
+			select {
+			case s.box <- msg:
+			default: // full: lost
+			}
 			return
 		}
 	}

@@ -48,13 +48,7 @@ const (
 func (s *Sequencer) newRetention() (*retention, error) {
 	r := &retention{inbox: make(chan *nats.Msg, positionsSize), purged: make(chan purgeOutcome, 1)}
 	var err error
-	r.stop, err = s.transport.Subscribe(streams.PositionSubject(s.config.Partition), func(msg *nats.Msg) {
-		select {
-		case r.inbox <- msg:
-		default: // the next one says more
-		}
-	})
-	if err != nil {
+	if r.stop, err = s.transport.Subscribe(streams.PositionSubject(s.config.Partition), r.inbox); err != nil {
 		return nil, fmt.Errorf("listen for positions: %w", err)
 	}
 	return r, nil

@@ -15,9 +15,9 @@ type Transport interface {
 	Request(ctx context.Context, subject string, body []byte) (*nats.Msg, error)
 	// RequestMany hands visit the answers to a question until it returns false.
 	RequestMany(ctx context.Context, subject string, body []byte, visit func(*nats.Msg) (more bool)) error
-	// Subscribe hands take what comes to subject, one at a time, until stop is
-	// called.
-	Subscribe(subject string, take func(*nats.Msg)) (stop func(), err error)
+	// Subscribe puts what comes to subject into box until stop is called. It
+	// never waits: what does not fit is lost.
+	Subscribe(subject string, box chan *nats.Msg) (stop func(), err error)
 }
 
 // OverNATS is a connection as a [Transport].
@@ -57,8 +57,10 @@ func (n overNATS) RequestMany(ctx context.Context, subject string, body []byte, 
 	}
 }
 
-func (n overNATS) Subscribe(subject string, take func(*nats.Msg)) (stop func(), err error) {
-	sub, err := n.conn.Subscribe(subject, take)
+// Subscribe has the connection's reader fill box itself: a callback would be a
+// goroutine more to wake for each message.
+func (n overNATS) Subscribe(subject string, box chan *nats.Msg) (stop func(), err error) {
+	sub, err := n.conn.ChanSubscribe(subject, box)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -91,9 +92,10 @@ type Term struct {
 	// Static after Fence.
 	epoch   streams.Epoch
 	config  WriterConfig
-	replies chan reply // never closed; holds MaxInFlight, so the NATS callback never waits
-	stop    func()     // ends the subscription to replies
+	replies chan *nats.Msg // never closed; holds MaxInFlight, more is not waited for
+	stop    func()         // ends the subscription to replies
 	inbox   string
+	stored  []byte // how the usual acknowledgement begins, before its sequence
 	// The values of headers that are the same for every append of the term.
 	epochValue, fenceValue []string
 
@@ -146,14 +148,15 @@ func (w *Writer) Fence(ctx context.Context, body []byte) (*Term, error) {
 	t := &Term{
 		epoch:   streams.Epoch(ack.Seq),
 		config:  w.config,
-		replies: make(chan reply, MaxInFlight),
+		replies: make(chan *nats.Msg, MaxInFlight),
 		inbox:   nats.NewInbox(),
+		stored:  fmt.Appendf(nil, `{"stream":%q,"seq":`, w.config.Stream),
 		next:    streams.Seq(ack.Seq) + 1,
 
 		epochValue: []string{strconv.FormatUint(ack.Seq, 10)},
 		fenceValue: []string{w.config.Fence},
 	}
-	t.stop, err = w.config.Transport.Subscribe(t.inbox+".*", t.onReply)
+	t.stop, err = w.config.Transport.Subscribe(t.inbox+".*", t.replies)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to acknowledgements of %s: %w", w.config.Stream, err)
 	}
@@ -283,47 +286,54 @@ func (t *Term) publish(r Record, header nats.Header, last streams.Seq) {
 	}
 }
 
-// onReply runs on the subscription's goroutine.
-func (t *Term) onReply(msg *nats.Msg) {
-	last, err := strconv.ParseUint(msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:], 10, 64)
-	if err != nil {
-		return
-	}
-	r := reply{last: streams.Seq(last)}
-	var ack pubAck
-	switch {
-	case len(msg.Data) == 0:
-		r.err = fmt.Errorf("%w: status %s", ErrUnknown, msg.Header.Get("Status"))
-	default:
-		if err := json.Unmarshal(msg.Data, &ack); err != nil {
-			r.err = fmt.Errorf("%w: %w", ErrUnknown, err)
-		} else if ack.Error != nil {
-			r.err = ack.Error.asError()
-		}
-		r.seq = streams.Seq(ack.Seq)
-	}
-	select {
-	case t.replies <- r:
-	default: // more replies than records in flight: not ours to wait for
-	}
-}
-
-// Replies wakes the owner: after a receive it calls [Term.Settle] with it.
-func (t *Term) Replies() <-chan reply {
+// Replies wakes the owner: after a receive it calls [Term.Settle] with it. A nil
+// term has none, so that a select may stand on a term that may be missing.
+func (t *Term) Replies() <-chan *nats.Msg {
 	if t == nil {
 		return nil
 	}
 	return t.replies
 }
 
+// parse reads an acknowledgement; false if it is none.
+func (t *Term) parse(msg *nats.Msg) (r reply, ok bool) {
+	last, err := strconv.ParseUint(msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:], 10, 64)
+	if err != nil {
+		return reply{}, false
+	}
+	r.last = streams.Seq(last)
+	if len(msg.Data) == 0 {
+		r.err = fmt.Errorf("%w: status %s", ErrUnknown, msg.Header.Get("Status"))
+		return r, true
+	}
+	if digits, usual := bytes.CutPrefix(msg.Data, t.stored); usual {
+		// The decoder would cost as much as the rest of settling.
+		if seq, err := strconv.ParseUint(string(bytes.TrimSuffix(digits, []byte("}"))), 10, 64); err == nil {
+			r.seq = streams.Seq(seq)
+			return r, true
+		}
+	}
+	var ack pubAck
+	if err := json.Unmarshal(msg.Data, &ack); err != nil {
+		r.err = fmt.Errorf("%w: %w", ErrUnknown, err)
+		return r, true
+	}
+	if ack.Error != nil {
+		r.err = ack.Error.asError()
+	}
+	r.seq = streams.Seq(ack.Seq)
+	return r, true
+}
+
 // Settle takes a reply and returns the appends it settles, oldest first. After
 // an Ack with an error every later append of the term is settled with an error
 // as well, at once: first the refused, then those whose outcome is unknown.
-func (t *Term) Settle(r reply) []Ack {
+func (t *Term) Settle(msg *nats.Msg) []Ack {
 	if t.err != nil {
 		return nil
 	}
-	if len(t.flight) == 0 || r.last < t.flight[0].first {
+	r, ok := t.parse(msg)
+	if !ok || len(t.flight) == 0 || r.last < t.flight[0].first {
 		return nil
 	}
 	if r.err == nil && r.seq != r.last {
