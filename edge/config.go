@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/edge/token"
 	"github.com/throng/throng/streams/topology"
 )
@@ -37,6 +38,9 @@ type Config struct {
 	// Origins may open WebSockets beside the host's own pages, each as
 	// scheme://host[:port].
 	Origins []string
+	// Local is the way to partitions that this process owns itself; nil: all
+	// are asked over NATS.
+	Local owner.Local
 	// Demo is served at /; nil: 404.
 	Demo http.Handler
 

@@ -57,7 +57,7 @@ func New(config Config) (*Edge, error) {
 	e.life, e.end = context.WithCancel(context.Background())
 	e.verifier = token.New(token.Config{Secret: config.JWTSecret, Keys: config.Keys, DevMode: config.DevMode})
 	partitions := config.Deployment.Partitions
-	asker := owner.New(config.Conn, partitions)
+	asker := owner.New(config.Conn, partitions).Beside(config.Local)
 	e.hub = hub.New(hub.Config{
 		Conn: config.Conn, JS: config.JS, Owner: asker, Logger: config.Logger, Metrics: hub.NewMetrics(config.Registerer),
 		Loader: backfill.New(backfill.Config{

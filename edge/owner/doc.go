@@ -6,4 +6,7 @@
 // deadline; every writing command has a client_id, so what was done already
 // is answered, not done twice. Behind the deadline the outcome is unknown, and
 // the answer is unavailable with a time to try again.
+//
+// An owner in the same process is asked there ([Local]), with the same bytes
+// and the same three outcomes; any other over NATS.
 package owner

@@ -34,11 +34,25 @@ const (
 type Client struct {
 	conn       *nats.Conn
 	partitions uint32
+	local      Local // nil for none
 }
+
+// Local takes a request to the partition's owner if that is in this very
+// process, in the bytes it has on [streams.CommandSubject], and calls respond
+// at most once with the answer's. It returns false if it did not take it: the
+// request then goes over NATS. A request that is taken and not answered is one
+// whose outcome is unknown, as over NATS.
+type Local func(p streams.Partition, data []byte, respond func(data []byte)) (taken bool)
 
 // New returns a client; it touches no network.
 func New(conn *nats.Conn, partitions uint32) *Client {
 	return &Client{conn: conn, partitions: partitions}
+}
+
+// Beside returns the client with a shorter way to owners in this process; nil
+// is none.
+func (c *Client) Beside(local Local) *Client {
+	return &Client{conn: c.conn, partitions: c.partitions, local: local}
 }
 
 // Partition is where a group's events are.
@@ -103,14 +117,11 @@ func (c *Client) request(ctx context.Context, p streams.Partition, commands []*s
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, attempt)
-	defer cancel()
-	msg, err := c.conn.RequestWithContext(ctx, streams.CommandSubject(p), data)
-	if err != nil {
+	if data, err = c.exchange(ctx, p, data); err != nil {
 		return nil, err
 	}
 	answer := &streampb.ResultBatch{}
-	if err := proto.Unmarshal(msg.Data, answer); err != nil {
+	if err := proto.Unmarshal(data, answer); err != nil {
 		return nil, err
 	}
 	results := answer.GetResults()
@@ -121,6 +132,29 @@ func (c *Client) request(ctx context.Context, p streams.Partition, commands []*s
 		results = results[:len(results)-1]
 	}
 	return results, nil
+}
+
+// exchange brings a request to the owner, on the shortest way there is, and its
+// answer back. Whoever is not there is asked over NATS, which says so at once.
+func (c *Client) exchange(ctx context.Context, p streams.Partition, data []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	if c.local != nil {
+		answers := make(chan []byte, 1) // there is one at most, so nobody waits to hand it in. Never closed.
+		if c.local(p, data, func(data []byte) { answers <- data }) {
+			select {
+			case answer := <-answers:
+				return answer, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
+	msg, err := c.conn.RequestWithContext(ctx, streams.CommandSubject(p), data)
+	if err != nil {
+		return nil, err
+	}
+	return msg.Data, nil
 }
 
 // pause waits before the next attempt; false means that there is no time left

@@ -114,9 +114,9 @@ func (s *Service) handle(p streams.Partition, r micro.Request) {
 // Take is the way of a request from this very process: the same bytes as over
 // NATS, without the way there and back. It returns false, and respond is never
 // called, if the partition is not served here now or the request is none: over
-// NATS the asker will hear. Else respond gets the answer once, on the
-// sequencer's goroutine, so it must not wait; it is not called at all where
-// over NATS an answer would not come. data is not kept.
+// NATS its sender is told. Else respond gets the answer, at most once, on the
+// sequencer's goroutine, which it must not keep waiting; when the term ends
+// first, an answer may never come. data is not kept.
 func (s *Service) Take(p streams.Partition, data []byte, respond func(data []byte)) bool {
 	return int(p) < len(s.serving) && s.serving[p].Load() && s.submit(p, data, respond) == nil
 }

@@ -158,7 +158,7 @@ func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, c
 	if err != nil {
 		return "", err
 	}
-	node, err := newEdge(links["edge"], edgeOptions{listen: c.Listen, who: who, demo: demo.Handler()}, p.logger, registry)
+	node, err := newEdge(links["edge"], edgeOptions{listen: c.Listen, who: who, demo: demo.Handler(), local: service.Take}, p.logger, registry)
 	if err != nil {
 		return "", err
 	}

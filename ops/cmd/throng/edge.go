@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throng/throng/edge"
+	"github.com/throng/throng/edge/owner"
 )
 
 type edgeCommand struct {
@@ -52,13 +53,14 @@ type edgeOptions struct {
 	who     credentials
 	origins []string
 	demo    http.Handler // nil for none
+	local   owner.Local  // nil where services are other processes
 }
 
 func newEdge(l *link, o edgeOptions, logger *slog.Logger, registry *prometheus.Registry) (*edge.Edge, error) {
 	return edge.New(edge.Config{
 		Conn: l.conn, JS: l.js, Deployment: l.deployment, Logger: logger,
 		Listen: string(o.listen), JWTSecret: []byte(o.who.secret), Keys: o.who.keys, Origins: o.origins,
-		Demo: o.demo, Registerer: registry, Gatherer: registry, Version: version,
+		Demo: o.demo, Local: o.local, Registerer: registry, Gatherer: registry, Version: version,
 	})
 }
 

@@ -1,0 +1,66 @@
+package command_test
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+	"github.com/throng/throng/streams/streamtest"
+)
+
+// A request within the process is the request over NATS: the one's commands
+// are repetitions to the other.
+func TestRequestsWithinTheProcessAreDecidedAlike(t *testing.T) {
+	n := streamtest.Provisioned(t, 1)
+	service, stop := serving(t, n, nil)
+	newGroup(t, n.Conn) // it serves by then
+	data, err := proto.Marshal(&streampb.CommandBatch{Commands: []*streampb.Command{
+		send(newID(), "first"), {Group: "g", User: "alice"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func() (*streampb.ResultBatch, bool) {
+		answers := make(chan []byte, 1)
+		if !service.Take(0, data, func(data []byte) { answers <- data }) {
+			return nil, false
+		}
+		results := &streampb.ResultBatch{}
+		if err := proto.Unmarshal(<-answers, results); err != nil {
+			t.Fatal(err)
+		}
+		return results, true
+	}
+	first, _ := take()
+	if r := first.GetResults(); len(r) != 2 || r[0].GetN() != 1 || r[1].GetRejection().GetCode() != string(streams.BadRequest) {
+		t.Fatalf("got %v", r)
+	}
+	msg, err := n.Conn.Request(streams.CommandSubject(0), data, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := &streampb.ResultBatch{}
+	if err := proto.Unmarshal(msg.Data, again); err != nil {
+		t.Fatal(err)
+	}
+	first.Results[0].Duplicate = true
+	if !proto.Equal(first, again) {
+		t.Errorf("over NATS got %v, want %v", again, first)
+	}
+
+	refused := func([]byte) { t.Error("answered what was not taken") }
+	for name, request := range map[string][]byte{"no batch": []byte("\xff"), "an empty one": nil} {
+		if service.Take(0, request, refused) {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	if service.Take(1, data, refused) {
+		t.Error("a partition that is not there took a request")
+	}
+	stop()
+	if _, taken := take(); taken {
+		t.Error("taken by who no longer serves")
+	}
+}
