@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
 )
@@ -236,11 +238,11 @@ func (t *term) serve(ctx context.Context) error {
 			}
 			return nil
 		case b := <-inbox:
-			err = t.take(ctx, b)
+			err = t.takeSome(ctx, b)
 		case b := <-t.looked:
 			err = t.advance(ctx, b)
 		case reply := <-t.log.Replies():
-			err = t.settle(t.log.Settle(reply))
+			err = t.settleSome(reply)
 		case reply := <-t.state.Replies():
 			t.settleState(t.state.Settle(reply))
 		case msg := <-t.retention.inbox:
@@ -260,6 +262,36 @@ func (t *term) serve(ctx context.Context) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// burst is how many batches or acknowledgements that wait already are taken in
+// one go: choosing among all that serve waits for costs as much as each of them.
+const burst = 32
+
+func (t *term) takeSome(ctx context.Context, b *Batch) error {
+	for n := 1; ; n++ {
+		if err := t.take(ctx, b); err != nil || n == burst || t.full() {
+			return err
+		}
+		select {
+		case b = <-t.sequencer.inbox:
+		default:
+			return nil
+		}
+	}
+}
+
+func (t *term) settleSome(reply *nats.Msg) error {
+	for n := 1; ; n++ {
+		if err := t.settle(t.log.Settle(reply)); err != nil || n == burst {
+			return err
+		}
+		select {
+		case reply = <-t.log.Replies():
+		default:
+			return nil
 		}
 	}
 }
