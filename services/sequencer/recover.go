@@ -22,6 +22,7 @@ var errLogLost = errors.New("the log was lost or rolled back")
 type fold struct {
 	groups map[streams.Group]*group.State
 	dedup  *dedup
+	window int64                      // ms since 1970 UTC: the log's commands before it are behind the duplicate window
 	dirty  map[streams.Group]struct{} // groups with records newer than the snapshot
 	moved  map[channelKey]int         // channels that moved lately, and how many beacons have yet to tell of them
 
@@ -80,6 +81,7 @@ func (f *fold) apply(e *streams.Event) {
 // version that lacks the duplicate window, from the start of that.
 func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.Seq) (*fold, error) {
 	f := newFold()
+	f.window = s.config.Now().Add(-dedupKeep).UnixMilli()
 	if err := s.readSnapshot(ctx, f, stateFence); err != nil {
 		return nil, fmt.Errorf("read snapshot: %w", err)
 	}
@@ -123,7 +125,7 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.S
 	}
 	// A replica may answer that does not have our fence yet: read on until it is there.
 	for last < fence {
-		if err := log.Scan(ctx, streams.LogFilter(s.config.Partition), max(from, last+1), fence, visit); err != nil {
+		if err := log.Replay(ctx, max(from, last+1), fence, visit); err != nil {
 			return nil, fmt.Errorf("fold the log: %w", err)
 		}
 		if err := ctx.Err(); err != nil {
@@ -214,7 +216,9 @@ func (s *Sequencer) replay(f *fold, e *streams.Event, epoch streams.Epoch, store
 	if _, ok := e.Payload.(streams.MessagePosted); ok {
 		st.Observe(e)
 	}
-	f.dedup.add(e, stored.UnixMilli())
+	if at := stored.UnixMilli(); at >= f.window { // what is older would be dropped at once
+		f.dedup.add(e, at)
+	}
 }
 
 // readSnapshot reads the records up to the term's own fence among them, or with
@@ -271,7 +275,7 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 		return nil
 	}
 	for first := true; first || last < fence; first = false {
-		if err := reader.Scan(ctx, streams.StateFilter(p), last+1, 0, visit); err != nil {
+		if err := reader.Replay(ctx, last+1, 0, visit); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {

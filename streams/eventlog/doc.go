@@ -19,5 +19,6 @@
 //
 // [Reader] reads by sequence with JetStream's direct gets, many messages to a
 // request. It keeps no state on the server, so there is nothing to clean up
-// and a read after a restart is the same read.
+// and a read after a restart is the same read. Only [Reader.Replay], for
+// millions of messages, has a consumer for as long as it lasts.
 package eventlog

@@ -65,7 +65,7 @@ type directGet struct {
 func (r *Reader) Scan(ctx context.Context, filter string, from, upto streams.Seq, visit func(Message) error) error {
 	from = max(from, 1)
 	for upto == 0 || from <= upto {
-		page, more, err := r.page(ctx, directGet{
+		page, left, err := r.page(ctx, directGet{
 			Seq: uint64(from), Next: filter, Batch: pageMessages, MaxBytes: pageBytes,
 		})
 		if err != nil {
@@ -80,7 +80,7 @@ func (r *Reader) Scan(ctx context.Context, filter string, from, upto streams.Seq
 			}
 			from = m.Seq + 1
 		}
-		if !more || len(page) == 0 {
+		if left == 0 || len(page) == 0 {
 			return nil
 		}
 	}
@@ -96,7 +96,8 @@ func (r *Reader) Next(ctx context.Context, filter string, from streams.Seq) (Mes
 // Page returns up to limit messages at or after from whose subject matches
 // filter, and whether there are more.
 func (r *Reader) Page(ctx context.Context, filter string, from streams.Seq, limit int) ([]Message, bool, error) {
-	return r.page(ctx, directGet{Seq: uint64(max(from, 1)), Next: filter, Batch: max(1, min(limit, pageMessages)), MaxBytes: pageBytes})
+	page, left, err := r.page(ctx, directGet{Seq: uint64(max(from, 1)), Next: filter, Batch: max(1, min(limit, pageMessages)), MaxBytes: pageBytes})
+	return page, left > 0, err
 }
 
 // Since returns the sequence of the first message stored at or after start, or
@@ -140,12 +141,13 @@ func (r *Reader) one(ctx context.Context, get directGet) (Message, error) {
 	return m, nil
 }
 
-func (r *Reader) page(ctx context.Context, get directGet) (page []Message, more bool, err error) {
+// page returns up to get.Batch messages and how many match behind them.
+func (r *Reader) page(ctx context.Context, get directGet) (page []Message, left uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerPatience)
 	defer cancel()
 	body, err := json.Marshal(get)
 	if err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
 	var failed error
 	err = r.transport.RequestMany(ctx, r.request, body, func(msg *nats.Msg) bool {
@@ -157,8 +159,7 @@ func (r *Reader) page(ctx context.Context, get directGet) (page []Message, more 
 			failed = err
 			return false
 		case end:
-			pending, _ := strconv.ParseUint(msg.Header.Get("Nats-Num-Pending"), 10, 64)
-			more = pending > 0
+			left, _ = strconv.ParseUint(msg.Header.Get("Nats-Num-Pending"), 10, 64)
 			return false
 		}
 		page = append(page, m)
@@ -166,11 +167,11 @@ func (r *Reader) page(ctx context.Context, get directGet) (page []Message, more 
 	})
 	switch {
 	case err != nil:
-		return nil, false, fmt.Errorf("read %s: %w", r.stream, err)
+		return nil, 0, fmt.Errorf("read %s: %w", r.stream, err)
 	case failed != nil:
-		return nil, false, failed
+		return nil, 0, failed
 	}
-	return page, more, nil
+	return page, left, nil
 }
 
 // parse reads one answer of a direct get; end is the mark after a page.
