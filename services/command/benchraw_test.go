@@ -98,7 +98,7 @@ func (bed *bed) rawBatches(b *testing.B, l load, t *tally) {
 			term.Append(records[turns%len(records)])
 		}
 	}
-	begun := time.Now()
+	begun, before := time.Now(), t.count
 	add(l.senders * l.batch)
 	for term.Unsettled() > 0 {
 		for _, ack := range term.Settle(<-term.Replies()) {
@@ -112,7 +112,7 @@ func (bed *bed) rawBatches(b *testing.B, l load, t *tally) {
 			}
 		}
 	}
-	t.spent += time.Since(begun)
+	t.end(before, begun)
 }
 
 // rawRecords returns an event for each group.

@@ -3,6 +3,7 @@ package command_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,7 @@ type tally struct {
 	mu      sync.Mutex
 	count   int                     // appends; guarded by mu
 	latency *hdrhistogram.Histogram // µs to the acknowledgement; guarded by mu
-	spent   time.Duration           // owned by who runs the turns
+	turns   []float64               // appends a second in each; owned by who runs them
 }
 
 func newTally() *tally { return &tally{latency: hdrhistogram.New(1, 20_000_000, 3)} }
@@ -32,7 +33,16 @@ func (t *tally) add(count int, took time.Duration) {
 	_ = t.latency.RecordValue(took.Microseconds())
 }
 
-func (t *tally) rate() float64 { return float64(t.count) / t.spent.Seconds() }
+// end closes a turn: before is the count at its beginning.
+func (t *tally) end(before int, begun time.Time) {
+	t.turns = append(t.turns, float64(t.count-before)/time.Since(begun).Seconds())
+}
+
+// rate is the median of the turns: one that others disturbed does not count.
+func (t *tally) rate() float64 {
+	sorted := slices.Sorted(slices.Values(t.turns))
+	return sorted[len(sorted)/2]
+}
 
 // ms is a quantile in milliseconds.
 func (t *tally) ms(quantile float64) float64 {
@@ -51,7 +61,7 @@ func turn(b *testing.B, senders []func() (int, error), t *tally) {
 	b.Helper()
 	var wait sync.WaitGroup
 	failed := make(chan error, len(senders)) // one each at most
-	begun := time.Now()
+	begun, before := time.Now(), t.count
 	for _, send := range senders {
 		wait.Go(func() {
 			for sent := time.Now(); sent.Sub(begun) < turnTime; {
@@ -67,7 +77,7 @@ func turn(b *testing.B, senders []func() (int, error), t *tally) {
 		})
 	}
 	wait.Wait()
-	t.spent += time.Since(begun)
+	t.end(before, begun)
 	if len(failed) > 0 {
 		b.Fatal(<-failed)
 	}
