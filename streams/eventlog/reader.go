@@ -37,6 +37,7 @@ type Reader struct {
 	transport Transport
 	stream    string
 	request   string
+	worth     uint64 // from how many messages on a replay has a consumer
 }
 
 // NewReader returns a reader; it touches no network.
@@ -44,7 +45,7 @@ func NewReader(conn *nats.Conn, stream string) *Reader { return NewReaderOver(Ov
 
 // NewReaderOver is [NewReader] over another transport.
 func NewReaderOver(transport Transport, stream string) *Reader {
-	return &Reader{transport: transport, stream: stream, request: "$JS.API.DIRECT.GET." + stream}
+	return &Reader{transport: transport, stream: stream, request: "$JS.API.DIRECT.GET." + stream, worth: replayWorth}
 }
 
 // directGet is JetStream's request: from Seq (or Start) on, messages whose

@@ -49,7 +49,7 @@ func (r *Reader) Replay(ctx context.Context, from, upto streams.Seq, visit func(
 		if left == 0 || len(page) == 0 {
 			return nil
 		}
-		if long && left >= replayWorth && (upto == 0 || upto-from >= replayWorth) {
+		if long && left >= r.worth && (upto == 0 || uint64(upto)+1-uint64(from) >= r.worth) {
 			long = false // once: what broke off is likely to again
 			p := &pull{reader: r, from: from, upto: upto, visit: visit}
 			p.run(ctx)

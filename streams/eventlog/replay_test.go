@@ -59,14 +59,14 @@ func (f *faulty) RequestMany(ctx context.Context, subject string, body []byte, v
 
 func TestReplayIsAScan(t *testing.T) {
 	n := streamtest.Provisioned(t, 1)
-	const count = 23_000
+	const count, worth = 7000, 2000
 	term := fence(t, eventlog.NewWriter(eventlog.WriterConfig{
 		Conn: n.Conn, Stream: streams.LogStream(0), Fence: streams.FenceSubject(0),
 	}))
 	for i := 0; i < count; {
 		for ; i < count && term.Unsettled() < eventlog.MaxInFlight; i++ {
 			channel := streams.Channel("c")
-			if i%5000 == 1500 {
+			if i%1500 == 700 {
 				channel = "holes"
 			}
 			term.Append(eventlog.Record{Subject: streams.LogSubject(0, "g", channel), Data: []byte{byte(i), byte(i >> 8)}})
@@ -85,7 +85,7 @@ func TestReplayIsAScan(t *testing.T) {
 	if err := stream.Purge(t.Context(), jetstream.WithPurgeSubject(streams.LogSubject(0, "g", "holes"))); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 6*patience) // the race detector and 23 pages
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var all []eventlog.Message
 	err = eventlog.NewReader(n.Conn, streams.LogStream(0)).Scan(ctx, streams.LogFilter(0), 1, 0, func(m eventlog.Message) error {
@@ -99,10 +99,10 @@ func TestReplayIsAScan(t *testing.T) {
 		t.Fatalf("the log has %d messages", len(all))
 	}
 	replay := func(t *testing.T, f *faulty, from, upto streams.Seq, visit func(eventlog.Message) error) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 6*patience)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		f.Transport = eventlog.OverNATS(n.Conn)
-		return eventlog.NewReaderOver(f, streams.LogStream(0)).Replay(ctx, from, upto, visit)
+		return eventlog.NewReaderOver(f, streams.LogStream(0)).WithReplayWorth(worth).Replay(ctx, from, upto, visit)
 	}
 	last := all[len(all)-1].Seq
 	for name, test := range map[string]struct {
@@ -112,13 +112,13 @@ func TestReplayIsAScan(t *testing.T) {
 	}{
 		"everything":                              {from: 1, consumers: 1},
 		"up to the last":                          {from: 1, upto: last, consumers: 1},
-		"up to the middle of what is pulled":      {from: 2, upto: 22_000, consumers: 1},
-		"little, without a consumer":              {from: 15_000, upto: last},
+		"up to the middle of what is pulled":      {from: 2, upto: 6000, consumers: 1},
+		"little, without a consumer":              {from: 5500, upto: last},
 		"nothing":                                 {from: last + 1},
 		"where no consumer can be made":           {from: 1, f: faulty{refuse: true}, consumers: 1},
-		"where a message does not come":           {from: 1, f: faulty{lose: 7000}, consumers: 1},
+		"where a message does not come":           {from: 1, f: faulty{lose: 3000}, consumers: 1},
 		"where the first message does not come":   {from: 1, f: faulty{lose: 1}, consumers: 1},
-		"where the consumer's answers break off":  {from: 1, f: faulty{cut: 12_345}, consumers: 1},
+		"where the consumer's answers break off":  {from: 1, f: faulty{cut: 5432}, consumers: 1},
 		"where the end of a page does not arrive": {from: 1, f: faulty{lose: 5000}, consumers: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
