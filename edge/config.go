@@ -62,6 +62,10 @@ type Config struct {
 	ConnectWithin time.Duration
 	// Lose drops a live message before it is looked at. Only tests set it.
 	Lose func(*nats.Msg) bool
+	// WithoutContiguity takes live events without looking whether others are
+	// missing before them, and tells no session of gaps. Only tests set it, to
+	// show that their checker notices.
+	WithoutContiguity bool
 }
 
 func (c Config) validate() error {

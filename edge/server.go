@@ -64,6 +64,7 @@ func New(config Config) (*Edge, error) {
 			Conn: config.Conn, Partitions: partitions, Metrics: backfill.NewMetrics(config.Registerer),
 		}),
 		RingEvents: config.RingEvents, RingBytes: config.RingBytes, Linger: config.Linger, Lose: config.Lose,
+		WithoutContiguity: config.WithoutContiguity,
 	})
 	e.runner = command.New(command.Config{
 		Hub: e.hub, Owner: asker, Logger: config.Logger, Metrics: command.NewMetrics(config.Registerer),

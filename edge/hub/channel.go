@@ -51,6 +51,9 @@ func (c *channel) Deliver(entry ring.Entry) {
 	if redacted, ok := c.redact(entry); ok {
 		entry = redacted
 	}
+	if c.view.hub.config.WithoutContiguity && uint64(e.V) != c.head.Load()+1 {
+		c.ring.Clear() // it takes no holes
+	}
 	c.ring.Append(entry)
 	c.head.Store(uint64(e.V))
 	c.view.foldEvent(e)

@@ -72,6 +72,9 @@ func (s *Subscription) Take(out []ring.Entry, cursor streams.Version, count, byt
 	if lost > cursor {
 		gap = &wire.Missing{After: cursor, Upto: lost}
 	}
+	if s.view.hub.config.WithoutContiguity {
+		gap = nil
+	}
 	return out, gap
 }
 

@@ -46,7 +46,7 @@ func newView(h *Hub, g streams.Group) *View {
 		channels: map[streams.Channel]*channel{},
 		members:  map[streams.User]*member{},
 	}
-	v.follower = follow.NewGroup(follow.Config{Receive: v.receive})
+	v.follower = follow.NewGroup(follow.Config{Receive: v.receive, Unchecked: h.config.WithoutContiguity})
 	return v
 }
 

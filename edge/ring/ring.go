@@ -105,6 +105,15 @@ func (r *Ring) drop(n int) {
 	r.entries = r.entries[n:]
 }
 
+// Clear forgets all events; the next may have any version.
+func (r *Ring) Clear() {
+	r.mu.Lock()
+	r.drop(len(r.entries))
+	bytes := r.bytes
+	r.mu.Unlock()
+	r.budget.used(r, bytes)
+}
+
 // Oldest is the oldest version held, 0 if none is.
 func (r *Ring) Oldest() streams.Version {
 	r.mu.RLock()

@@ -31,8 +31,9 @@ type Config struct {
 	Metrics    *sequencer.Metrics  // required
 	// Now is the clock of decisions. Default time.Now.
 	Now func() time.Time
-	// WithoutDedup switches the duplicate window off, for tests of the tests.
-	WithoutDedup bool
+	// WithoutDedup switches the duplicate window off and WithoutFence the
+	// fence, for tests of the tests.
+	WithoutDedup, WithoutFence bool
 }
 
 // Service is the write side of one process: a sequencer for each partition,
@@ -52,8 +53,8 @@ func New(config Config) (*Service, error) {
 		seq, err := sequencer.New(sequencer.Config{
 			Conn: config.Conn, JS: config.JS, Partition: p, Deployment: config.Deployment,
 			Claims: claims, Logger: config.Logger, Metrics: config.Metrics, Now: config.Now,
-			WithoutDedup: config.WithoutDedup,
-			OnServe:      func() (func(), error) { return s.listen(p) },
+			WithoutDedup: config.WithoutDedup, WithoutFence: config.WithoutFence,
+			OnServe: func() (func(), error) { return s.listen(p) },
 		})
 		if err != nil {
 			return nil, err

@@ -20,15 +20,15 @@ import (
 
 type devCommand struct {
 	authFlags
-	Listen             address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	Data               string  `help:"Folder for everything that is kept." default:"./throng-data" placeholder:"DIR"`
-	NATSListen         address `name:"nats-listen" help:"Address of the NATS server run here." default:"127.0.0.1:4222" placeholder:"HOST:PORT"`
-	ClickHouseListen   address `name:"clickhouse-listen" help:"Loopback address of the ClickHouse engine run here." default:"127.0.0.1:9000" placeholder:"HOST:PORT"`
-	ClickHouse         dsn     `name:"clickhouse" help:"Use this ClickHouse instead of running one." placeholder:"DSN"`
-	NATS               natsURL `name:"nats" help:"Use this NATS instead of running one." placeholder:"URL"`
-	Partitions         spread  `help:"Partitions of the log, fixed at the first start." default:"4"`
-	UnsafeWithoutDedup bool    `hidden:"" help:"Switch the duplicate window off: only for showing that a test notices."`
-	Cache              string  `help:"Folder for what is downloaded once. Default: throng in the user's cache folder." placeholder:"DIR"`
+	Listen           address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Data             string  `help:"Folder for everything that is kept." default:"./throng-data" placeholder:"DIR"`
+	NATSListen       address `name:"nats-listen" help:"Address of the NATS server run here." default:"127.0.0.1:4222" placeholder:"HOST:PORT"`
+	ClickHouseListen address `name:"clickhouse-listen" help:"Loopback address of the ClickHouse engine run here." default:"127.0.0.1:9000" placeholder:"HOST:PORT"`
+	ClickHouse       dsn     `name:"clickhouse" help:"Use this ClickHouse instead of running one." placeholder:"DSN"`
+	NATS             natsURL `name:"nats" help:"Use this NATS instead of running one." placeholder:"URL"`
+	Partitions       spread  `help:"Partitions of the log, fixed at the first start." default:"4"`
+	unprotected
+	Cache string `help:"Folder for what is downloaded once. Default: throng in the user's cache folder." placeholder:"DIR"`
 }
 
 // Run puts the parts on top of each other:
@@ -146,7 +146,7 @@ func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, c
 			return "", err
 		}
 	}
-	service, err := newServices(links["services"], p.logger, registry, c.UnsafeWithoutDedup)
+	service, err := newServices(links["services"], p.logger, registry, c.unprotected)
 	if err != nil {
 		return "", err
 	}

@@ -18,7 +18,10 @@ type edgeCommand struct {
 	NATS   natsURL `name:"nats" help:"NATS servers, comma-separated." default:"nats://127.0.0.1:4222" placeholder:"URL"`
 	Listen address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8081" placeholder:"HOST:PORT"`
 	authFlags
-	Origins []string `help:"Web origins besides the edge's own whose pages may connect, comma-separated." placeholder:"ORIGIN"`
+	Origins    []string `help:"Web origins besides the edge's own whose pages may connect, comma-separated." placeholder:"ORIGIN"`
+	RingEvents int      `hidden:"" help:"Events a channel keeps in memory: only for tests of what falls out of it."`
+
+	UnsafeWithoutContiguity bool `hidden:"" help:"Deliver what comes without looking for what lies before it: only for showing that a test notices."`
 }
 
 func (c *edgeCommand) Run(ctx context.Context, p *program) error {
@@ -31,7 +34,7 @@ func (c *edgeCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	node, err := newEdge(l, edgeOptions{listen: c.Listen, who: who, origins: c.Origins}, p.logger, newRegistry())
+	node, err := newEdge(l, edgeOptions{listen: c.Listen, who: who, origins: c.Origins, ringEvents: c.RingEvents, withoutContiguity: c.UnsafeWithoutContiguity}, p.logger, newRegistry())
 	if err != nil {
 		return err
 	}
@@ -54,13 +57,17 @@ type edgeOptions struct {
 	origins []string
 	demo    http.Handler // nil for none
 	local   owner.Local  // nil where services are other processes
+
+	ringEvents        int // 0 for the default
+	withoutContiguity bool
 }
 
 func newEdge(l *link, o edgeOptions, logger *slog.Logger, registry *prometheus.Registry) (*edge.Edge, error) {
 	return edge.New(edge.Config{
 		Conn: l.conn, JS: l.js, Deployment: l.deployment, Logger: logger,
 		Listen: string(o.listen), JWTSecret: []byte(o.who.secret), Keys: o.who.keys, Origins: o.origins,
-		Demo: o.demo, Local: o.local, Registerer: registry, Gatherer: registry, Version: version,
+		RingEvents: o.ringEvents, WithoutContiguity: o.withoutContiguity, Local: o.local,
+		Demo: o.demo, Registerer: registry, Gatherer: registry, Version: version,
 	})
 }
 

@@ -12,6 +12,14 @@ import (
 
 type servicesCommand struct {
 	NATS natsURL `name:"nats" help:"NATS servers, comma-separated." default:"nats://127.0.0.1:4222" placeholder:"URL"`
+	unprotected
+}
+
+// unprotected switches protections off, so that a test can show that it
+// notices.
+type unprotected struct {
+	UnsafeWithoutDedup bool `hidden:"" help:"Switch the duplicate window off: only for showing that a test notices."`
+	UnsafeWithoutFence bool `hidden:"" help:"Switch the fence off: only for showing that a test notices."`
 }
 
 func (c *servicesCommand) Run(ctx context.Context, p *program) error {
@@ -20,7 +28,7 @@ func (c *servicesCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer l.conn.Close()
-	service, err := newServices(l, p.logger, prometheus.NewRegistry(), false)
+	service, err := newServices(l, p.logger, prometheus.NewRegistry(), c.unprotected)
 	if err != nil {
 		return err
 	}
@@ -28,10 +36,10 @@ func (c *servicesCommand) Run(ctx context.Context, p *program) error {
 	return service.Run(ctx)
 }
 
-func newServices(l *link, logger *slog.Logger, registerer prometheus.Registerer, withoutDedup bool) (*command.Service, error) {
+func newServices(l *link, logger *slog.Logger, registerer prometheus.Registerer, without unprotected) (*command.Service, error) {
 	return command.New(command.Config{
 		Conn: l.conn, JS: l.js, Deployment: l.deployment, Instance: instance(), Version: version,
 		Logger: logger, Metrics: sequencer.NewMetrics(registerer),
-		WithoutDedup: withoutDedup,
+		WithoutDedup: without.UnsafeWithoutDedup, WithoutFence: without.UnsafeWithoutFence,
 	})
 }
