@@ -192,7 +192,9 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 	}
 	// A reader that has seen the last event has seen them all.
 	result.Seq = max(result.Seq, uint64(events[0].Seq))
+	failpoint("before-append")
 	t.log.Append(records...)
+	failpoint("after-append")
 	t.sequencer.config.Metrics.Events.Add(float64(len(records)))
 	return result
 }
@@ -217,6 +219,7 @@ func (t *term) answer() {
 	for done < len(t.waiting) && t.waiting[done].wait <= t.committed {
 		b := t.waiting[done]
 		t.sequencer.config.Metrics.CommitTime.Observe(t.sequencer.config.Now().Sub(b.submitted).Seconds())
+		failpoint("before-answer")
 		b.Respond(b.results)
 		t.waiting[done] = nil
 		done++

@@ -173,6 +173,7 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 	stopOnce()
 	leaving := ctx.Err() != nil && err == nil || errors.Is(err, errHandover)
 	if leaving {
+		failpoint("handover")
 		err = errors.Join(err, t.drain())
 	}
 	cancel(nil)

@@ -117,6 +117,7 @@ func (t *term) stepSnapshot() error {
 		t.sequencer.config.Metrics.Snapshots.Inc()
 		return nil
 	}
+	failpoint("snapshot")
 	data, err := proto.Marshal(&streampb.Checkpoint{Seq: uint64(t.snap.seq), Ts: t.now(), Dedup: true})
 	if err != nil {
 		return fmt.Errorf("encode checkpoint: %w", err)

@@ -50,6 +50,7 @@ func (t *term) begin(ctx context.Context) (err error) {
 		return err
 	}
 	t.committed = streams.Seq(t.log.Epoch())
+	failpoint("after-fence")
 	t.fold, err = s.recoverFold(ctx, t.committed, streams.Seq(t.state.Epoch()))
 	return err
 }
