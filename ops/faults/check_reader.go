@@ -27,6 +27,7 @@ func (c *checker) reader(r *Reader) {
 		}
 	}
 	log := c.logs[r.Channel]
+	c.gaps(r, uint64(len(log)))
 	for _, want := range log {
 		e, known := got[want.V]
 		switch {
@@ -81,6 +82,17 @@ func (c *checker) feed(r *Reader, s *Subscription) {
 			last = d.Event.V
 		default:
 			last = d.Event.V
+		}
+	}
+}
+
+// gaps checks that none tells of events that do not exist.
+func (c *checker) gaps(r *Reader, head uint64) {
+	for _, s := range r.Subscriptions {
+		for _, d := range s.Feed {
+			if d.Gap != nil && d.Gap.Upto > head {
+				c.found(Hole, "%s: %v: a gap frame says %+v, the log ends at v %d", r.Name, r.Channel, *d.Gap, head)
+			}
 		}
 	}
 }

@@ -65,9 +65,10 @@ func clean() (h History) {
 		{Channel: general, Name: "whole", Subscriptions: []Subscription{{Log: "L", Feed: feed(0, len(log))}}},
 		{Channel: general, Name: "broken", Subscriptions: []Subscription{
 			{Log: "L", Feed: append(append(feed(0, 5), Delivery{Gap: &Range{5, 8}}), feed(8, 10)...), Pulled: slices.Clone(log[5:8])},
-			{After: 10, V: 20, Log: "L", Gap: &Range{10, 15}, Answer: slices.Clone(log[15:20]), Pulled: slices.Clone(log[10:15]), Feed: feed(20, len(log))},
+			{Began: 190 * ms, Ended: 211 * ms, After: 10, V: 20, Log: "L", Gap: &Range{10, 15}, Answer: slices.Clone(log[15:20]), Pulled: slices.Clone(log[10:15]), Feed: feed(20, len(log))},
 		}},
 	}
+	h.Heads = []Head{{Channel: general, V: 2 * messages, Began: time.Minute, Ended: time.Minute + ms}}
 	for i := range 3 {
 		h.Replicas = append(h.Replicas, Replica{Node: fmt.Sprintf("nats-%d", i), Records: slices.Clone(records)})
 	}
@@ -80,16 +81,23 @@ func clean() (h History) {
 }
 
 func TestCleanHistoryPasses(t *testing.T) {
-	h := clean()
-	// What a former owner wrote after a newer fence is nobody's.
-	for i := range h.Replicas {
-		r := &h.Replicas[i].Records
-		at := (*r)[len(*r)-1].Seq + 1
-		*r = append(*r, Record{Seq: at, Epoch: 1, Digest: at, Event: Entry{Channel: general, V: 41, N: 41, Kind: "message", User: "bob", ID: "stale", Seq: at}})
-	}
-	v := Check(h)
-	if !v.OK() || v.Stale != 1 || v.Events != 2*messages+1 {
+	v := Check(clean())
+	if !v.OK() || v.Stale != 0 || v.Events != 2*messages+1 {
 		t.Errorf("got %v, %+v", v, v)
+	}
+}
+
+// What a former owner wrote after a newer fence is in nobody's history, and
+// must not be there at all: the fence has not held.
+func TestStaleEventIsNobodys(t *testing.T) {
+	h := clean()
+	inAll(&h, func(r []Record) []Record {
+		at := r[len(r)-1].Seq + 1
+		return append(r, Record{Seq: at, Epoch: 1, Digest: at, Event: Entry{Channel: general, V: 41, N: 41, Kind: "message", User: "bob", ID: "stale", Seq: at}})
+	})
+	v := Check(h)
+	if v.Counts[Stale] != 1 || len(v.Counts) != 1 || v.Stale != 1 || v.Events != 2*messages+1 {
+		t.Errorf("got %v: %s", v, details(v))
 	}
 }
 
@@ -161,12 +169,19 @@ func TestEachViolationIsFound(t *testing.T) {
 			s.Feed = append(s.Feed, Delivery{Event: Entry{Channel: general, V: 41}})
 		}},
 		"the log has another name after a reconnect": {HistoryChanged, func(h *History) { h.Readers[1].Subscriptions[1].Log = "M" }},
-		"pull lacks one":                                      {SourceDiffers, func(h *History) { h.Sources[0].Entries = slices.Delete(h.Sources[0].Entries, 5, 6) }},
-		"pull ends early":                                     {SourceDiffers, func(h *History) { h.Sources[0].Entries = h.Sources[0].Entries[:9] }},
-		"history has one twice":                               {SourceDiffers, func(h *History) { s := &h.Sources[1].Entries; *s = slices.Insert(*s, 5, (*s)[4]) }},
-		"a row of clickhouse that is not in the log":          {SourceDiffers, func(h *History) { s := &h.Sources[2].Entries; *s = append(*s, Entry{V: 2}) }},
-		"a row of clickhouse with another seq":                {SourceDiffers, func(h *History) { h.Sources[2].Entries[0].Seq++ }},
-		"rows of a channel that does not exist in the log":    {SourceDiffers, func(h *History) { h.Sources[2].Name = "events"; h.Sources[2].Group = "ghost" }},
+		"pull lacks one":                                   {SourceDiffers, func(h *History) { h.Sources[0].Entries = slices.Delete(h.Sources[0].Entries, 5, 6) }},
+		"pull ends early":                                  {SourceDiffers, func(h *History) { h.Sources[0].Entries = h.Sources[0].Entries[:9] }},
+		"history has one twice":                            {SourceDiffers, func(h *History) { s := &h.Sources[1].Entries; *s = slices.Insert(*s, 5, (*s)[4]) }},
+		"a row of clickhouse that is not in the log":       {SourceDiffers, func(h *History) { s := &h.Sources[2].Entries; *s = append(*s, Entry{V: 2}) }},
+		"a row of clickhouse with another seq":             {SourceDiffers, func(h *History) { h.Sources[2].Entries[0].Seq++ }},
+		"rows of a channel that does not exist in the log": {SourceDiffers, func(h *History) { h.Sources[2].Name = "events"; h.Sources[2].Group = "ghost" }},
+		"a gap frame tells of what does not exist": {Hole, func(h *History) {
+			f := &h.Readers[0].Subscriptions[0].Feed
+			*f = append(*f, Delivery{Gap: &Range{40, 50}})
+		}},
+		"an answer to subscribe knew the future":              {NotLinear, func(h *History) { h.Readers[1].Subscriptions[1].Ended = 150 * ms }},
+		"a pull at rest lacks the newest":                     {NotLinear, func(h *History) { h.Heads[0].V-- }},
+		"two sends change places against the clock":           {NotLinear, func(h *History) { swap(h, 10, 13) }},
 		"the fence is not obeyed: a stale event has a number": {Hole, func(h *History) { inAll(h, func(r []Record) []Record { r[30].Epoch = 1; return r }) }},
 	} {
 		t.Run(name, func(t *testing.T) {

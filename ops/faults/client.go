@@ -79,7 +79,9 @@ var (
 // connection is one WebSocket. Calls may come from any goroutine.
 type connection struct {
 	socket *websocket.Conn
-	hear   func(frame) // called by the reading goroutine with what has no id; may be nil
+	hear   func(frame)   // called by the reading goroutine with what has no id; may be nil
+	nap    func()        // called by the reading goroutine before each read; may be nil
+	closed chan struct{} // closed by close
 
 	mu      sync.Mutex
 	next    uint64             // guarded by mu
@@ -95,15 +97,27 @@ type waiter struct {
 
 // dial connects as a user.
 func dial(ctx context.Context, listen, user string, hear func(frame)) (*connection, error) {
+	return dialSlow(ctx, listen, user, hear, nil)
+}
+
+// dialSlow is dial for who does not always read: with drowsy set, the sockets
+// hold little.
+func dialSlow(ctx context.Context, listen, user string, hear func(frame), drowsy *drowsy) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	dialer := websocket.Dialer{Subprotocols: []string{"throng.v1.json"}}
+	if drowsy != nil {
+		dialer.NetDialContext = dialSmall
+	}
 	socket, answer, err := dialer.DialContext(ctx, "ws://"+listen+"/v1/ws", nil)
 	if err != nil {
 		return nil, err
 	}
 	_ = answer.Body.Close()
-	c := &connection{socket: socket, hear: hear, waiting: map[uint64]*waiter{}, ended: make(chan struct{})}
+	c := &connection{socket: socket, hear: hear, waiting: map[uint64]*waiter{}, ended: make(chan struct{}), closed: make(chan struct{})}
+	if drowsy != nil {
+		c.nap = func() { drowsy.nap(c.closed) }
+	}
 	go c.read() // ends with the connection; close waits for it
 	signed, err := token(user)
 	if err == nil {
@@ -117,6 +131,7 @@ func dial(ctx context.Context, listen, user string, hear func(frame)) (*connecti
 }
 
 func (c *connection) close() {
+	close(c.closed)
 	_ = c.socket.Close()
 	<-c.ended
 }
@@ -132,6 +147,9 @@ func (c *connection) read() {
 		c.waiting = nil
 	}()
 	for {
+		if c.nap != nil {
+			c.nap()
+		}
 		_, data, err := c.socket.ReadMessage()
 		if err != nil {
 			return

@@ -17,6 +17,43 @@ import (
 	"github.com/throng/throng/streams"
 )
 
+// sources reads what the edges and ClickHouse say.
+func (r *run) sources(ctx context.Context, h *History, newest map[Channel]uint64) error {
+	waiting, waited := context.WithTimeout(ctx, rowsWithin)
+	defer waited()
+	rows, err := r.rows(waiting, newest)
+	if err != nil {
+		return err
+	}
+	h.Sources = rows
+	for i, listen := range r.listen {
+		conn, err := dial(ctx, listen, "reader", nil)
+		if err != nil {
+			return err
+		}
+		defer conn.close()
+		for _, g := range r.groups {
+			at := Channel{g, "general"}
+			began := r.clock()
+			pulled, err := pulledFrom(conn, at)
+			if err != nil {
+				return fmt.Errorf("pull %v at edge %d: %w", at, i, err)
+			}
+			if len(pulled) > 0 {
+				h.Heads = append(h.Heads, Head{Channel: at, V: pulled[len(pulled)-1].V, Began: began, Ended: r.clock()})
+			}
+			messages, err := historyFrom(conn, at)
+			if err != nil {
+				return fmt.Errorf("history %v at edge %d: %w", at, i, err)
+			}
+			h.Sources = append(h.Sources,
+				Source{Channel: at, Name: fmt.Sprintf("pull at edge %d", i), Entries: pulled},
+				Source{Channel: at, Name: fmt.Sprintf("history at edge %d", i), Messages: true, Entries: messages})
+		}
+	}
+	return nil
+}
+
 // replicas reads every partition on every NATS node.
 func (d *deployment) replicas(ctx context.Context) (all []Replica, err error) {
 	for p := range partitions {

@@ -43,7 +43,9 @@ type deployment struct {
 	engine      *engine.Engine
 	engineEnded chan error // holds one
 
-	conn *nats.Conn // the driver's own, over all nodes
+	links links
+
+	conn *nats.Conn // the driver's own, over all nodes and no link
 	js   jetstream.JetStream
 	db   *clickhouse.DB
 }
@@ -77,6 +79,8 @@ func freePorts(count int) (ports []int, err error) {
 	return ports, nil
 }
 
+// natsConfig tells nobody other ways than the links: neither clients, of other
+// nodes, nor nodes, of each other.
 const natsConfig = `server_name: %s
 listen: "127.0.0.1:%d"
 http: "127.0.0.1:%d"
@@ -90,6 +94,8 @@ jetstream {
 cluster {
   name: faults
   listen: "127.0.0.1:%d"
+  advertise: "127.0.0.1:1"
+  no_advertise: true
   routes: [ %s ]
 }
 `
@@ -97,7 +103,7 @@ cluster {
 // begin starts everything and returns when all of it is ready, or starting
 // ends. What it started runs until stop, to be called whatever it returned.
 func begin(starting, life context.Context, c Config, dir, store string) (d *deployment, err error) {
-	d = &deployment{dir: dir}
+	d = &deployment{dir: dir, links: links{all: map[string]*link{}}}
 	life, d.cancel = context.WithCancel(life)
 	ctx := starting
 	ports, err := freePorts(3*nodes + 2)
@@ -115,13 +121,8 @@ func begin(starting, life context.Context, c Config, dir, store string) (d *depl
 	if err := d.provision(ctx, c, urls, dsn); err != nil {
 		return d, err
 	}
-	d.projections = newProcess(dir, "projections-0", c.Throng, "projections", "--nats", urls, "--clickhouse", dsn)
-	for i := range 2 {
-		d.services = append(d.services, newProcess(dir, fmt.Sprintf("services-%d", i), c.Throng, "services", "--nats", urls))
-		listen := fmt.Sprintf("127.0.0.1:%d", ports[3*nodes+i])
-		d.listen = append(d.listen, listen)
-		d.edges = append(d.edges, newProcess(dir, fmt.Sprintf("edge-%d", i), c.Throng,
-			"edge", "--nats", urls, "--listen", listen, "--jwt-secret", jwtSecret))
+	if err := d.parts(c, ports, dsn); err != nil {
+		return d, err
 	}
 	for _, p := range append(append([]*process{d.projections}, d.services...), d.edges...) {
 		if err := p.start(life); err != nil {
@@ -136,11 +137,49 @@ func begin(starting, life context.Context, c Config, dir, store string) (d *depl
 	return d, nil
 }
 
+// parts makes the processes of the product, each with links of its own.
+func (d *deployment) parts(c Config, ports []int, dsn string) error {
+	clients := make([]int, nodes)
+	for i := range clients {
+		clients[i] = ports[3*i]
+	}
+	urls, err := d.links.client("projections-0", clients)
+	if err != nil {
+		return err
+	}
+	linked, err := d.links.make("projections-0", "clickhouse", d.engine.Addr())
+	if err != nil {
+		return err
+	}
+	dsn = strings.Replace(dsn, d.engine.Addr(), linked, 1)
+	d.projections = newProcess(d.dir, "projections-0", c.Throng, "projections", "--nats", urls, "--clickhouse", dsn)
+	for i := range 2 {
+		name := fmt.Sprintf("services-%d", i)
+		if urls, err = d.links.client(name, clients); err != nil {
+			return err
+		}
+		d.services = append(d.services, newProcess(d.dir, name, c.Throng, append([]string{"services", "--nats", urls}, c.ServicesFlags...)...))
+	}
+	for i := range 2 {
+		name := fmt.Sprintf("edge-%d", i)
+		if urls, err = d.links.client(name, clients); err != nil {
+			return err
+		}
+		listen := fmt.Sprintf("127.0.0.1:%d", ports[3*nodes+i])
+		d.listen = append(d.listen, listen)
+		args := append([]string{"edge", "--nats", urls, "--listen", listen, "--jwt-secret", jwtSecret}, c.EdgeFlags...)
+		if i == 1 {
+			args = append(args, "--ring-events", fmt.Sprint(smallRing)) // who is slow falls out of it
+		}
+		d.edges = append(d.edges, newProcess(d.dir, name, c.Throng, args...))
+	}
+	return nil
+}
+
 // startNATS starts the nodes and returns their URLs.
 func (d *deployment) startNATS(ctx, life context.Context, c Config, store string, ports []int) (urls string, err error) {
-	var routes, clients []string
+	var clients []string
 	for i := range nodes {
-		routes = append(routes, fmt.Sprintf("\"nats://127.0.0.1:%d\"", ports[3*i+2]))
 		clients = append(clients, fmt.Sprintf("nats://127.0.0.1:%d", ports[3*i]))
 		d.monitors = append(d.monitors, fmt.Sprintf("http://127.0.0.1:%d", ports[3*i+1]))
 	}
@@ -151,6 +190,17 @@ func (d *deployment) startNATS(ctx, life context.Context, c Config, store string
 	for i := range nodes {
 		name := fmt.Sprintf("nats-%d", i)
 		path := filepath.Join(d.dir, name+".conf")
+		var routes []string
+		for j := range nodes {
+			if j == i {
+				continue
+			}
+			address, err := d.links.make(name, fmt.Sprintf("nats-%d", j), fmt.Sprintf("127.0.0.1:%d", ports[3*j+2]))
+			if err != nil {
+				return "", err
+			}
+			routes = append(routes, fmt.Sprintf("\"nats://%s\"", address))
+		}
 		text := fmt.Sprintf(natsConfig, name, ports[3*i], ports[3*i+1], filepath.Join(store, name), durable, ports[3*i+2], strings.Join(routes, ", "))
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return "", err
@@ -266,6 +316,7 @@ func (d *deployment) stop() error {
 		all.Go(p.stop)
 	}
 	all.Wait()
+	d.links.close()
 	if d.conn != nil {
 		d.conn.Close()
 	}

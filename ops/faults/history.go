@@ -70,19 +70,23 @@ type Delivery struct {
 
 // Subscription is one answer to subscribe and all that followed on it.
 type Subscription struct {
-	After  uint64     `json:"after"` // asked
-	V      uint64     `json:"v"`     // answered
-	Log    string     `json:"log"`
-	Gap    *Range     `json:"gap,omitempty"`
-	Answer []Entry    `json:"answer"`
-	Feed   []Delivery `json:"feed"`
-	Pulled []Entry    `json:"pulled"` // what filled the gaps
+	// When it was asked and answered.
+	Began  time.Duration `json:"began"`
+	Ended  time.Duration `json:"ended"`
+	After  uint64        `json:"after"` // asked
+	V      uint64        `json:"v"`     // answered
+	Log    string        `json:"log"`
+	Gap    *Range        `json:"gap,omitempty"`
+	Answer []Entry       `json:"answer"`
+	Feed   []Delivery    `json:"feed"`
+	Pulled []Entry       `json:"pulled"` // what filled the gaps
 }
 
 // Reader is one follower of a channel over all its connections.
 type Reader struct {
 	Channel
 	Name          string         `json:"name"`
+	Slow          bool           `json:"slow"` // it stops reading now and then
 	Subscriptions []Subscription `json:"subscriptions"`
 }
 
@@ -112,6 +116,14 @@ type Source struct {
 	Entries  []Entry `json:"entries"`
 }
 
+// Head is how far an exact read said a channel is.
+type Head struct {
+	Channel
+	V     uint64        `json:"v"`
+	Began time.Duration `json:"began"`
+	Ended time.Duration `json:"ended"`
+}
+
 // Outage is a time in which an edge could not answer.
 type Outage struct {
 	Edge int           `json:"edge"`
@@ -126,6 +138,8 @@ type History struct {
 	Readers    []Reader  `json:"readers"`
 	Replicas   []Replica `json:"replicas"`
 	Sources    []Source  `json:"sources"`
+	Heads      []Head    `json:"heads"` // at rest
+	Attrs      []AttrOp  `json:"attrs"`
 	Outages    []Outage  `json:"outages"`
 	Deaths     []string  `json:"deaths"` // processes that panicked
 }

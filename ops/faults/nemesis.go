@@ -57,8 +57,8 @@ func (n *nemesis) inject(ctx context.Context, f Fault) Injected {
 		i.Ended = n.clock()
 		return i
 	}
-	p := n.find(f.Target)
-	if strings.HasPrefix(f.Target, "nats-") && !n.othersWell(ctx, f) {
+	p := n.find(f.part())
+	if f.isNATS() && !n.othersWell(ctx, f) {
 		i.Skipped, i.Ended = "the other nodes are not well yet", n.clock()
 		return i
 	}
@@ -66,7 +66,16 @@ func (n *nemesis) inject(ctx context.Context, f Fault) Injected {
 		i.Owned = n.owned(ctx, p.pid())
 	}
 	i.Began = n.clock()
+	if strings.Contains(f.Target, "~") {
+		n.network(ctx, f)
+		i.Ended = n.clock()
+		return i
+	}
 	switch f.Action {
+	case Failpoint:
+		i.Skipped = n.failpoint(ctx, f, p)
+		i.Ended = n.clock()
+		return i
 	case Freeze:
 		p.signal(syscall.SIGSTOP)
 		pause(ctx, f.For)
@@ -96,7 +105,7 @@ func (n *nemesis) othersWell(ctx context.Context, f Fault) bool {
 // is held.
 func (n *nemesis) pair(f Fault) bool {
 	for i, p := range n.deployment.nats {
-		if p.pid() == 0 && fmt.Sprintf("nats-%d", i) != f.Target {
+		if p.pid() == 0 && fmt.Sprintf("nats-%d", i) != f.part() {
 			return true
 		}
 	}

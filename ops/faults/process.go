@@ -42,24 +42,37 @@ const restartPause = 300 * time.Millisecond
 
 // start starts the program and keeps it running until ctx ends or kill.
 func (p *process) start(ctx context.Context) error {
+	_, err := p.launch(ctx)
+	return err
+}
+
+// startOnce is start with more in the environment, which is gone when the
+// program is started again. What it returns is closed when this one ends; nil if
+// the program was not started.
+func (p *process) startOnce(ctx context.Context, variable string) (ended <-chan struct{}) {
+	ended, _ = p.launch(ctx, variable)
+	return ended
+}
+
+func (p *process) launch(ctx context.Context, variables ...string) (<-chan struct{}, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd != nil || ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	output, err := os.OpenFile(p.output, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = output.Close() }() // the program has its own
 	cmd := exec.Command(p.path, p.args...)
-	cmd.Env = environment()
+	cmd.Env = append(environment(), variables...)
 	cmd.Stdout, cmd.Stderr = output, output
 	// A group of its own, so that Ctrl-C reaches the driver only; and the kernel
 	// kills it when the driver dies, however that dies.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", p.name, err)
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
 	ended := make(chan struct{})
 	p.cmd, p.ended, p.held = cmd, ended, false
@@ -77,7 +90,7 @@ func (p *process) start(ctx context.Context) error {
 			_ = p.start(ctx) // fails only if ctx ended meanwhile
 		}
 	})
-	return nil
+	return ended, nil
 }
 
 // environment is ours without what the program would read.

@@ -18,6 +18,8 @@ type reader struct {
 	at     Channel
 	listen []string
 	edge   int
+	clock  func() time.Duration
+	drowsy *drowsy // nil for one that always reads
 
 	mu            sync.Mutex
 	subscriptions []*Subscription     // guarded by mu
@@ -57,6 +59,14 @@ func (r *reader) through() uint64 {
 	return r.complete
 }
 
+// patience is how long an answer may take that the server gives within d.
+func (r *reader) patience(d time.Duration) time.Duration {
+	if r.drowsy != nil {
+		d += napAtMost + time.Second // it reads late, and may have much before it
+	}
+	return d
+}
+
 // session is one connection with one subscription.
 func (r *reader) session(ctx context.Context) {
 	var s *Subscription          // set by the answer, before anything that follows it
@@ -70,7 +80,7 @@ func (r *reader) session(ctx context.Context) {
 			lose()
 		}
 	}
-	conn, err := dial(ctx, r.listen[r.edge], r.user, func(f frame) {
+	conn, err := dialSlow(ctx, r.listen[r.edge], r.user, func(f frame) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		switch {
@@ -85,12 +95,12 @@ func (r *reader) session(ctx context.Context) {
 				r.got(e.V)
 			}
 		}
-	})
+	}, r.drowsy)
 	if err != nil {
 		return
 	}
 	defer conn.close()
-	after := r.through()
+	after, began := r.through(), r.clock()
 	var answer struct {
 		V      uint64      `json:"v"`
 		Log    string      `json:"log"`
@@ -103,7 +113,7 @@ func (r *reader) session(ctx context.Context) {
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		s = &Subscription{After: after, V: answer.V, Log: answer.Log, Gap: answer.Gap, Answer: entries(answer.Events)}
+		s = &Subscription{Began: began, Ended: r.clock(), After: after, V: answer.V, Log: answer.Log, Gap: answer.Gap, Answer: entries(answer.Events)}
 		r.subscriptions = append(r.subscriptions, s)
 		for _, e := range s.Answer {
 			r.got(e.V)
@@ -112,7 +122,7 @@ func (r *reader) session(ctx context.Context) {
 			demand(*s.Gap)
 		}
 	})
-	if err != nil || w.end(nil, answerWithin) != nil {
+	if err != nil || w.end(nil, r.patience(answerWithin)) != nil {
 		return
 	}
 	ping := time.NewTicker(pingEvery)
@@ -124,7 +134,7 @@ func (r *reader) session(ctx context.Context) {
 				return
 			}
 		case <-ping.C:
-			if conn.call("ping", map[string]any{}, nil, pingWithin) != nil {
+			if conn.call("ping", map[string]any{}, nil, r.patience(pingWithin)) != nil {
 				return
 			}
 		case <-conn.ended:
@@ -148,7 +158,7 @@ type page struct {
 func (r *reader) pull(ctx context.Context, conn *connection, s *Subscription, g Range) bool {
 	for g.After < g.Upto {
 		var p page
-		err := conn.call("pull", map[string]any{"group": r.at.Group, "channel": r.at.Name, "after": g.After, "upto": g.Upto, "limit": 500}, &p, answerWithin)
+		err := conn.call("pull", map[string]any{"group": r.at.Group, "channel": r.at.Name, "after": g.After, "upto": g.Upto, "limit": 500}, &p, r.patience(answerWithin))
 		var refused *refusal
 		if errors.As(err, &refused) {
 			if !pause(ctx, 100*time.Millisecond) {

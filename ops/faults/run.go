@@ -12,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/throng/throng/streams"
 )
 
 // Config of a run.
@@ -28,14 +26,10 @@ type Config struct {
 	// LazySync lets NATS sync when it likes to, its default. It is the negative
 	// control of PowerCut: the run reports what was lost and checks nothing else.
 	LazySync bool
+	// ServicesFlags and EdgeFlags are further flags of those processes. The
+	// negative controls of the checker switch a protection off by them.
+	ServicesFlags, EdgeFlags []string
 }
-
-// load is what a run's users do. Two groups a partition.
-const (
-	groupsEach = 2
-	readersFor = 2 // of each channel
-	pace       = 15 * time.Millisecond
-)
 
 // Limits of a run's phases. They are generous: to exceed one fails the run.
 const (
@@ -55,6 +49,7 @@ type run struct {
 	groups  []string
 	senders []*sender
 	readers []*reader
+	calm    chan struct{} // closed when drowsy readers must stay awake
 	acked   atomic.Int64
 }
 
@@ -72,7 +67,7 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	if err := os.MkdirAll(report.Dir, 0o755); err != nil {
 		return report, err
 	}
-	r := &run{Config: c, began: time.Now(), report: &report}
+	r := &run{Config: c, began: time.Now(), report: &report, calm: make(chan struct{})}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	starting, started := context.WithTimeout(ctx, startWithin)
@@ -107,59 +102,6 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 		err = save(filepath.Join(report.Dir, "history.json"), history)
 	}
 	return report, errors.Join(err, save(filepath.Join(report.Dir, "report.json"), report))
-}
-
-// populate makes the groups, two in every partition, with the owner in them.
-func (r *run) populate(ctx context.Context) error {
-	count := map[streams.Partition]int{}
-	for i := 0; len(r.groups) < partitions*groupsEach; i++ {
-		name := fmt.Sprintf("g%d", i)
-		p := streams.PartitionOf(streams.Group(name), partitions)
-		if count[p] < groupsEach {
-			count[p]++
-			r.groups = append(r.groups, name)
-		}
-	}
-	call := func(user, command string, arguments map[string]any) error {
-		conn, err := dial(ctx, r.listen[0], user, nil)
-		if err != nil {
-			return err
-		}
-		defer conn.close()
-		return insist(conn, command, arguments, nil)
-	}
-	for i, g := range r.groups {
-		if err := call("owner", "create_group", map[string]any{"group": g, "kind": "community", "name": g}); err != nil {
-			return err
-		}
-		if err := call("owner", "create_channel", map[string]any{"group": g, "channel": "general", "kind": "public", "name": "general"}); err != nil {
-			return err
-		}
-		at := Channel{g, "general"}
-		users := []string{fmt.Sprintf("single%d", i), fmt.Sprintf("window%d", i)}
-		for j, user := range append(users, "reader") {
-			if err := call(user, "join", map[string]any{"group": g}); err != nil {
-				return err
-			}
-			if user == "reader" {
-				continue
-			}
-			r.senders = append(r.senders, &sender{
-				Channel: at, user: user, listen: r.listen, edge: (i + j) % 2, window: 1 + 3*j, twin: j == 0 && i%4 == 0,
-				pace: pace * time.Duration(2), clock: r.clock, acked: &r.acked,
-			})
-		}
-		for j := range readersFor {
-			r.readers = append(r.readers, &reader{
-				name: fmt.Sprintf("reader %d of %s", j, g), user: "reader", at: at, listen: r.listen, edge: j % 2, have: map[uint64]struct{}{},
-			})
-		}
-	}
-	r.senders = append(r.senders, &sender{
-		Channel: Channel{r.groups[0], "general"}, user: "stranger", listen: r.listen, window: 1, forbidden: true,
-		pace: 20 * pace, clock: r.clock, acked: &r.acked,
-	})
-	return nil
 }
 
 // work lets everybody work while faults happen, and collects what they saw.
@@ -197,6 +139,7 @@ func (r *run) work(ctx context.Context) (History, error) {
 	}
 	giveUp := time.AfterFunc(patience, stopSending)
 	senders.Wait()
+	close(r.calm)
 	giveUp.Stop()
 	if err := ctx.Err(); err != nil {
 		return History{}, err
@@ -234,7 +177,7 @@ func (r *run) work(ctx context.Context) (History, error) {
 	}
 	r.sent(&h)
 	for _, one := range r.readers {
-		list := Reader{Channel: one.at, Name: one.name}
+		list := Reader{Channel: one.at, Name: one.name, Slow: one.drowsy != nil}
 		for _, s := range one.subscriptions {
 			list.Subscriptions = append(list.Subscriptions, *s)
 		}
@@ -285,39 +228,6 @@ func (r *run) resend(ctx context.Context) {
 		})
 	}
 	all.Wait()
-}
-
-// sources reads what the edges and ClickHouse say.
-func (r *run) sources(ctx context.Context, h *History, newest map[Channel]uint64) error {
-	waiting, waited := context.WithTimeout(ctx, rowsWithin)
-	defer waited()
-	rows, err := r.rows(waiting, newest)
-	if err != nil {
-		return err
-	}
-	h.Sources = rows
-	for i, listen := range r.listen {
-		conn, err := dial(ctx, listen, "reader", nil)
-		if err != nil {
-			return err
-		}
-		defer conn.close()
-		for _, g := range r.groups {
-			at := Channel{g, "general"}
-			pulled, err := pulledFrom(conn, at)
-			if err != nil {
-				return fmt.Errorf("pull %v at edge %d: %w", at, i, err)
-			}
-			messages, err := historyFrom(conn, at)
-			if err != nil {
-				return fmt.Errorf("history %v at edge %d: %w", at, i, err)
-			}
-			h.Sources = append(h.Sources,
-				Source{Channel: at, Name: fmt.Sprintf("pull at edge %d", i), Entries: pulled},
-				Source{Channel: at, Name: fmt.Sprintf("history at edge %d", i), Messages: true, Entries: messages})
-		}
-	}
-	return nil
 }
 
 // outages are the times in which edges could not answer, and a moment after.

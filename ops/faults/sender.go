@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ type sender struct {
 	twin      bool
 	forbidden bool
 	pace      time.Duration // between messages
+	padding   int           // bytes more in each body
 	clock     func() time.Duration
 	acked     *atomic.Int64 // of all senders
 
@@ -157,7 +159,8 @@ func (s *sender) left() (left []*Send) {
 // compose makes a new message.
 func (s *sender) compose() *Send {
 	id := newID()
-	m := &Send{Channel: s.Channel, User: s.user, ID: id, Body: fmt.Sprintf("%s %d %s", s.user, len(s.sends), id), Forbidden: s.forbidden}
+	body := fmt.Sprintf("%s %d %s%s", s.user, len(s.sends), id, strings.Repeat(".", s.padding))
+	m := &Send{Channel: s.Channel, User: s.user, ID: id, Body: body, Forbidden: s.forbidden}
 	s.sends = append(s.sends, m)
 	return m
 }

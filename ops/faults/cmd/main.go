@@ -50,7 +50,7 @@ func run(ctx context.Context) error {
 		c.Throng = *binary
 	}
 	for path, pkg := range builds {
-		build := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
+		build := exec.CommandContext(ctx, "go", "build", "-tags", "failpoints", "-o", path, pkg)
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
 		if err := build.Run(); err != nil {
 			return fmt.Errorf("build %s: %w", pkg, err)
