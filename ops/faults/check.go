@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/throng/throng/streams"
 )
@@ -37,7 +38,16 @@ const (
 	Stale          Kind = "stale"             // a former owner's event stands behind a newer fence
 	NotLinear      Kind = "not_linearizable"  // what was done and answered fits no order
 	Died           Kind = "died"              // a process panicked
+	Unrecovered    Kind = "unrecovered"       // it did not come back to work within its time
+	Uncaught       Kind = "uncaught"          // a negative control went unnoticed
 )
+
+// Kinds are all of them.
+var Kinds = []Kind{
+	LostPrefix, LostMiddle, LostPostfix, Doubled, Reordered, SenderOrder, Unexpected, RefusedButIn, WrongRefusal,
+	UnknownCode, Unresolved, Late, WrongAck, Hole, Diverged, Unread, ReaderMissing, ReaderDiffers, SourceDiffers,
+	HistoryChanged, Stale, NotLinear, Died, Unrecovered, Uncaught,
+}
 
 // Violation is one broken promise.
 type Violation struct {
@@ -51,7 +61,14 @@ type Verdict struct {
 	Counts     map[Kind]int
 	Events     int // in the log
 	Stale      int // in the log, and ignored as a former owner's
+	Operations int // checked for linearizability
 	Unchecked  int // parts whose linearizability took too long to tell
+}
+
+// stuck is the verdict on what did not come back to work: what it holds could
+// not be read, so nothing else is known.
+func stuck(err error) Verdict {
+	return Verdict{Counts: map[Kind]int{Unrecovered: 1}, Violations: []Violation{{Unrecovered, err.Error()}}}
 }
 
 // OK reports whether nothing was found.
@@ -121,6 +138,7 @@ func Check(h History) Verdict {
 	}
 	c.linear()
 	c.registers()
+	c.asked()
 	return c.verdict
 }
 
@@ -248,6 +266,22 @@ func (c *checker) names() {
 			if names[r.Channel] != s.Log {
 				c.found(HistoryChanged, "%v: the log was called %q and then %q", r.Channel, names[r.Channel], s.Log)
 			}
+		}
+	}
+}
+
+// awayWithin is how long «history_unavailable» may take: the edge's own patience
+// with the projections, and what this machine's scheduling adds.
+const awayWithin = 3*time.Second + time.Second
+
+// asked checks that who asks for what cannot be read is told so, and soon.
+func (c *checker) asked() {
+	for _, a := range c.Asked {
+		switch {
+		case a.Outcome != Refused || a.Code != string(streams.HistoryUnavailable):
+			c.found(WrongRefusal, "%s at edge %d while ClickHouse was away: %s %s", a.Command, a.Edge, a.Outcome, a.Code)
+		case a.Took > awayWithin:
+			c.found(Late, "%s at edge %d while ClickHouse was away: %s after %v", a.Command, a.Edge, a.Code, a.Took)
 		}
 	}
 }

@@ -68,6 +68,7 @@ func clean() (h History) {
 			{Began: 190 * ms, Ended: 211 * ms, After: 10, V: 20, Log: "L", Gap: &Range{10, 15}, Answer: slices.Clone(log[15:20]), Pulled: slices.Clone(log[10:15]), Feed: feed(20, len(log))},
 		}},
 	}
+	h.Asked = []Asked{{Command: "pull", Outcome: Refused, Code: "history_unavailable", Took: time.Second}}
 	h.Heads = []Head{{Channel: general, V: 2 * messages, Began: time.Minute, Ended: time.Minute + ms}}
 	for i := range 3 {
 		h.Replicas = append(h.Replicas, Replica{Node: fmt.Sprintf("nats-%d", i), Records: slices.Clone(records)})
@@ -175,6 +176,9 @@ func TestEachViolationIsFound(t *testing.T) {
 		"a row of clickhouse that is not in the log":       {SourceDiffers, func(h *History) { s := &h.Sources[2].Entries; *s = append(*s, Entry{V: 2}) }},
 		"a row of clickhouse with another seq":             {SourceDiffers, func(h *History) { h.Sources[2].Entries[0].Seq++ }},
 		"rows of a channel that does not exist in the log": {SourceDiffers, func(h *History) { h.Sources[2].Name = "events"; h.Sources[2].Group = "ghost" }},
+		"what is away was answered":                        {WrongRefusal, func(h *History) { h.Asked[0].Outcome, h.Asked[0].Code = Acked, "" }},
+		"what is away was refused with another code":       {WrongRefusal, func(h *History) { h.Asked[0].Code = "internal" }},
+		"what is away was refused late":                    {Late, func(h *History) { h.Asked[0].Took = 2 * awayWithin }},
 		"a gap frame tells of what does not exist": {Hole, func(h *History) {
 			f := &h.Readers[0].Subscriptions[0].Feed
 			*f = append(*f, Delivery{Gap: &Range{40, 50}})

@@ -139,6 +139,10 @@ func begin(starting, life context.Context, c Config, dir, store string) (d *depl
 
 // parts makes the processes of the product, each with links of its own.
 func (d *deployment) parts(c Config, ports []int, dsn string) error {
+	var off Control
+	if c.Control != nil {
+		off = *c.Control
+	}
 	clients := make([]int, nodes)
 	for i := range clients {
 		clients[i] = ports[3*i]
@@ -158,7 +162,7 @@ func (d *deployment) parts(c Config, ports []int, dsn string) error {
 		if urls, err = d.links.client(name, clients); err != nil {
 			return err
 		}
-		d.services = append(d.services, newProcess(d.dir, name, c.Throng, append([]string{"services", "--nats", urls}, c.ServicesFlags...)...))
+		d.services = append(d.services, newProcess(d.dir, name, c.Throng, append([]string{"services", "--nats", urls}, off.ServicesFlags...)...))
 	}
 	for i := range 2 {
 		name := fmt.Sprintf("edge-%d", i)
@@ -167,7 +171,7 @@ func (d *deployment) parts(c Config, ports []int, dsn string) error {
 		}
 		listen := fmt.Sprintf("127.0.0.1:%d", ports[3*nodes+i])
 		d.listen = append(d.listen, listen)
-		args := append([]string{"edge", "--nats", urls, "--listen", listen, "--jwt-secret", jwtSecret}, c.EdgeFlags...)
+		args := append([]string{"edge", "--nats", urls, "--listen", listen, "--jwt-secret", jwtSecret}, off.EdgeFlags...)
 		if i == 1 {
 			args = append(args, "--ring-events", fmt.Sprint(smallRing)) // who is slow falls out of it
 		}

@@ -124,6 +124,16 @@ type Head struct {
 	Ended time.Duration `json:"ended"`
 }
 
+// Asked is a question for what only ClickHouse has, while it was away.
+type Asked struct {
+	Edge    int           `json:"edge"`
+	Command string        `json:"command"`
+	At      time.Duration `json:"at"`
+	Took    time.Duration `json:"took"`
+	Outcome Outcome       `json:"outcome"`
+	Code    string        `json:"code,omitempty"`
+}
+
 // Outage is a time in which an edge could not answer.
 type Outage struct {
 	Edge int           `json:"edge"`
@@ -140,6 +150,7 @@ type History struct {
 	Sources    []Source  `json:"sources"`
 	Heads      []Head    `json:"heads"` // at rest
 	Attrs      []AttrOp  `json:"attrs"`
+	Asked      []Asked   `json:"asked"`
 	Outages    []Outage  `json:"outages"`
 	Deaths     []string  `json:"deaths"` // processes that panicked
 }

@@ -116,6 +116,7 @@ const (
 func (c *checker) linear() {
 	operations := c.operations()
 	for at, list := range operations {
+		c.verdict.Operations += len(list)
 		slices.SortStableFunc(list, func(a, b porcupine.Operation) int {
 			return cmp.Or(
 				cmp.Compare(a.Output.(appendOutput).v, b.Output.(appendOutput).v),

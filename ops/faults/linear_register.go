@@ -124,6 +124,7 @@ func (c *checker) registers() {
 		}
 		byKey[k] = append(byKey[k], porcupine.Operation{Input: op, Output: op, Call: int64(op.Began), Return: int64(ended)})
 	}
+	c.verdict.Operations += len(c.Attrs)
 	for k, list := range byKey {
 		switch porcupine.CheckOperationsTimeout(registerModel(), list, sliceWithin) {
 		case porcupine.Illegal:

@@ -21,6 +21,7 @@ type Injected struct {
 	Ended   time.Duration `json:"ended"`
 	Skipped string        `json:"skipped,omitempty"` // why
 	Owned   []int         `json:"owned,omitempty"`   // partitions the services process had
+	Detail  []string      `json:"detail,omitempty"`  // what was harmed
 }
 
 // nemesis carries out a plan.

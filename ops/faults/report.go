@@ -26,13 +26,16 @@ type Report struct {
 	Sent        int            `json:"sent"`
 	Acked       int            `json:"acked"`
 	Attempts    int            `json:"attempts"`
-	Codes       map[string]int `json:"codes"`        // of refused attempts
-	Unknown     int            `json:"unknown"`      // attempts whose connection broke or that got no answer
-	Crashes     int            `json:"crashes"`      // how often a process ended by itself
-	LongestGap  time.Duration  `json:"longest_gap"`  // without an accepted send, of all partitions together
-	LongestEach time.Duration  `json:"longest_each"` // the same of the worst partition
-	Subscribed  int            `json:"subscribed"`   // subscriptions of all readers
-	Gaps        int            `json:"gaps"`         // gap frames
+	Codes       map[string]int `json:"codes"`           // of refused attempts
+	Unknown     int            `json:"unknown"`         // attempts whose connection broke or that got no answer
+	Crashes     int            `json:"crashes"`         // how often a process ended by itself
+	LongestGap  time.Duration  `json:"longest_gap"`     // without an accepted send, of all partitions together
+	LongestEach time.Duration  `json:"longest_each"`    // the same of the worst partition
+	Subscribed  int            `json:"subscribed"`      // subscriptions of all readers
+	Delivered   int            `json:"delivered"`       // events, to all readers
+	Gaps        int            `json:"gaps"`            // gap frames
+	Pulled      int            `json:"pulled"`          // events that filled gaps
+	Error       string         `json:"error,omitempty"` // the run could not be done
 	Takeovers   []Takeover     `json:"takeovers"`
 	Verdict     Verdict        `json:"verdict"`
 	Elapsed     time.Duration  `json:"elapsed"`
@@ -54,6 +57,9 @@ func (r Report) String() string {
 			}
 			took = append(took, fmt.Sprintf("%.1f%s", t.Took.Seconds(), mark))
 		}
+	}
+	if r.Error != "" {
+		return fmt.Sprintf("seed %d: ERROR %s (%s)", r.Seed, r.Error, r.Dir)
 	}
 	return fmt.Sprintf("seed %d: %d faults, %d sent, %d acked, %d attempts, %v refused, %d unknown, %d events, %d stale, "+
 		"%d subscriptions, %d gaps, longest gap %.1fs (of one partition %.1fs), takeovers %v s, %d crashes, %.0fs: %v",
@@ -104,6 +110,8 @@ func (r *Report) measure(h History) {
 					r.Gaps++
 				}
 			}
+			r.Delivered += len(s.Feed) + len(s.Answer)
+			r.Pulled += len(s.Pulled)
 		}
 	}
 	r.LongestGap = longestGap(all)
@@ -156,6 +164,20 @@ func (r *Report) takeover(f Injected, p int, acks []ack) {
 		r.Takeovers = append(r.Takeovers, t)
 		return
 	}
+}
+
+// Told is everything about a run with findings: what was done to it and what
+// was found.
+func (r Report) Told() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "  kept in", r.Dir)
+	for _, f := range r.Faults {
+		fmt.Fprintf(&b, "  %6.2fs to %6.2fs %v %s\n", f.Began.Seconds(), f.Ended.Seconds(), f.Fault, f.Skipped)
+	}
+	for _, v := range r.Verdict.Violations {
+		fmt.Fprintf(&b, "  %s: %s\n", v.Kind, v.Detail)
+	}
+	return b.String()
 }
 
 // Percentile of durations, 0 for none.

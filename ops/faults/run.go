@@ -26,9 +26,21 @@ type Config struct {
 	// LazySync lets NATS sync when it likes to, its default. It is the negative
 	// control of PowerCut: the run reports what was lost and checks nothing else.
 	LazySync bool
-	// ServicesFlags and EdgeFlags are further flags of those processes. The
-	// negative controls of the checker switch a protection off by them.
-	ServicesFlags, EdgeFlags []string
+	// Corrupt harms files of NATS nodes over Over, instead of the plan.
+	Corrupt Corruption
+	// EngineAway takes ClickHouse away for so long, instead of the plan, while
+	// the oldest messages are nowhere else.
+	EngineAway time.Duration
+	// Control is the negative control to do instead of the plan; nil for none.
+	Control *Control
+}
+
+// plan is what happens to the run.
+func (c Config) plan() []Fault {
+	if c.Control != nil {
+		return c.Control.Plan
+	}
+	return Plan(c.Seed, c.Over, c.Zombie)
 }
 
 // Limits of a run's phases. They are generous: to exceed one fails the run.
@@ -51,9 +63,20 @@ type run struct {
 	readers []*reader
 	calm    chan struct{} // closed when drowsy readers must stay awake
 	acked   atomic.Int64
+
+	// Of a run without ClickHouse: what was purged before, and what was asked.
+	purged []Replica
+	asked  []Asked
 }
 
 func (r *run) clock() time.Duration { return time.Since(r.began) }
+
+// harnessError is a failure of the driver itself, which says nothing about the
+// product.
+type harnessError struct{ err error }
+
+// Error implements [error].
+func (e *harnessError) Error() string { return e.err.Error() }
 
 // Run does one run. The report says what was found; an error means that the run
 // itself could not be done. What the processes printed and, where something was
@@ -70,7 +93,11 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	r := &run{Config: c, began: time.Now(), report: &report, calm: make(chan struct{})}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	starting, started := context.WithTimeout(ctx, startWithin)
+	patience := startWithin
+	if c.EngineAway > 0 {
+		patience *= 2
+	}
+	starting, started := context.WithTimeout(ctx, patience)
 	defer started()
 	store := report.Dir
 	if c.PowerCut {
@@ -88,11 +115,22 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	if err := r.populate(starting); err != nil {
 		return report, fmt.Errorf("make groups: %w", err)
 	}
-	history, err := r.work(ctx)
-	if err != nil {
-		return report, err
+	if c.EngineAway > 0 {
+		if err := r.coldStart(starting); err != nil {
+			return report, fmt.Errorf("make old messages: %w", err)
+		}
 	}
-	report.Verdict = Check(history)
+	history, err := r.work(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return report, ctx.Err()
+	case errors.As(err, new(*harnessError)):
+		return report, err
+	case err != nil:
+		report.Verdict, err = stuck(err), nil
+	default:
+		report.Verdict = Check(history)
+	}
 	if c.LazySync {
 		report.Verdict = report.Verdict.only(LostPrefix, LostMiddle, LostPostfix)
 	}
@@ -122,13 +160,20 @@ func (r *run) work(ctx context.Context) (History, error) {
 		senders.Go(func() { one.run(sending, stop) })
 	}
 	pause(ctx, time.Second) // some quiet before
-	if r.PowerCut {
+	switch {
+	case r.PowerCut:
 		if err := r.powerCut(ctx); err != nil {
-			return History{}, err
+			return History{}, &harnessError{err}
 		}
-	} else {
+	case r.Corrupt != Intact:
+		if err := r.corrupt(ctx); err != nil {
+			return History{}, &harnessError{err}
+		}
+	case r.EngineAway > 0:
+		r.engineAway(ctx)
+	default:
 		n := &nemesis{deployment: r.deployment, clock: r.clock}
-		n.run(ctx, Plan(r.Seed, r.Over, r.Zombie))
+		n.run(ctx, r.plan())
 		r.report.Faults = n.done
 	}
 	pause(ctx, time.Second) // and after
@@ -144,7 +189,7 @@ func (r *run) work(ctx context.Context) (History, error) {
 	if err := ctx.Err(); err != nil {
 		return History{}, err
 	}
-	h := History{Partitions: partitions, Outages: outages(r.report.Faults)}
+	h := History{Partitions: partitions, Outages: outages(r.report.Faults), Asked: r.asked}
 	if r.LazySync {
 		var err error
 		h.Replicas, err = r.remains(ctx)
@@ -166,6 +211,7 @@ func (r *run) work(ctx context.Context) (History, error) {
 	if h.Replicas, err = r.replicas(settling); err != nil {
 		return h, err
 	}
+	h.Replicas = withPurged(r.purged, h.Replicas)
 	newest := heads(h.Replicas)
 	_ = until(settling, "every reader has everything", func() bool { // what is missing the checker finds
 		return !slices.ContainsFunc(r.readers, func(one *reader) bool { return one.through() < newest[one.at] })

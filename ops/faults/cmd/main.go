@@ -1,6 +1,9 @@
 //go:build linux
 
 // Command cmd runs fault campaigns: `task faults RUNS=10 SEED=1`.
+//
+// It ends with 0 if nothing was found, with 1 if promises were broken or a
+// negative control was not caught, and with 2 if runs could not be done.
 package main
 
 import (
@@ -19,35 +22,65 @@ import (
 	"github.com/throng/throng/projections/engine"
 )
 
+var (
+	errFindings = errors.New("promises were broken")
+	errUnable   = errors.New("runs could not be done")
+)
+
 func main() {
 	engine.Main() // this very binary is also the engine's child process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
-		os.Exit(1)
+		if errors.Is(err, errFindings) {
+			os.Exit(1)
+		}
+		os.Exit(2)
 	}
 }
 
 func run(ctx context.Context) error {
-	runs := flag.Int("runs", 1, "runs, each with the next seed")
-	seed := flag.Uint64("seed", 1, "of the first run's plan")
-	over := flag.Duration("over", 12*time.Second, "time in which faults begin")
-	zombie := flag.Duration("zombie", 5*time.Second, "time for which one services process is frozen in each run")
-	dir := flag.String("dir", filepath.Join(os.TempDir(), "throng-faults"), "folder of the runs and binaries")
-	keep := flag.Bool("keep", false, "keep the data of runs without findings too")
-	binary := flag.String("throng", "", "binary under test; empty: built from this source")
-	cut := flag.Bool("powercut", false, "cut the power of all NATS nodes instead of the plan; needs root")
-	lazy := flag.Bool("lazy", false, "with -powercut: NATS syncs as by its default, and what is acknowledged must be found lost")
+	c := campaign{}
+	flag.IntVar(&c.runs, "runs", 1, "runs, each with the next seed")
+	flag.Uint64Var(&c.seed, "seed", 1, "of the first run's plan")
+	flag.DurationVar(&c.Over, "over", 12*time.Second, "time in which faults begin")
+	flag.DurationVar(&c.Zombie, "zombie", 5*time.Second, "time for which one services process is frozen in each run")
+	flag.DurationVar(&c.longZombie, "long-zombie", 30*time.Second, "the same in each -long-zombie-every-th run")
+	flag.IntVar(&c.longEvery, "long-zombie-every", 0, "how often a run has the long zombie; 0 for never")
+	flag.StringVar(&c.Dir, "dir", filepath.Join(os.TempDir(), "throng-faults"), "folder of the runs and binaries")
+	flag.BoolVar(&c.keep, "keep", false, "keep the data of runs without findings too")
+	flag.StringVar(&c.json, "json", "", "file to which each run's report is appended as one line")
+	flag.BoolVar(&c.PowerCut, "powercut", false, "cut the power of all NATS nodes instead of the plan; needs root")
+	flag.BoolVar(&c.LazySync, "lazy", false, "with -powercut: NATS syncs as by its default, and what is acknowledged must be found lost")
+	flag.TextVar(&c.Corrupt, "corrupt", faults.Intact, "instead of the plan, harm the files of one NATS node while it is down: flip, truncate or wal")
+	flag.DurationVar(&c.EngineAway, "engine-away", 0, "instead of the plan, ClickHouse is away for so long")
+	control := flag.String("control", "", "switch a protection off and fail if that is not noticed: fence, dedup, contiguity or all")
+	takeover := flag.Bool("takeover", false, "measure takeovers over -runs kills of a services process with 1,000 groups in use")
+	binary := flag.String("throng", "", "binary under test; empty: built from this source, with the tag failpoints")
 	flag.Parse()
-	c := faults.Config{PowerCut: *cut, LazySync: *lazy, Dir: *dir, Over: *over, Zombie: *zombie, Throng: filepath.Join(*dir, "throng"), NATSServer: filepath.Join(*dir, "nats-server")}
+	if err := c.build(ctx, *binary); err != nil {
+		return err
+	}
+	switch {
+	case *takeover:
+		return measure(ctx, c.Config, c.runs)
+	case *control != "":
+		return c.controls(ctx, *control)
+	}
+	return c.all(ctx)
+}
+
+// build makes the binaries that are not given.
+func (c *campaign) build(ctx context.Context, binary string) error {
+	c.Throng, c.NATSServer = filepath.Join(c.Dir, "throng"), filepath.Join(c.Dir, "nats-server")
 	builds := map[string]string{
 		c.Throng:     "github.com/throng/throng/ops/cmd/throng",
 		c.NATSServer: "github.com/nats-io/nats-server/v2",
 	}
-	if *binary != "" {
+	if binary != "" {
 		delete(builds, c.Throng)
-		c.Throng = *binary
+		c.Throng = binary
 	}
 	for path, pkg := range builds {
 		build := exec.CommandContext(ctx, "go", "build", "-tags", "failpoints", "-o", path, pkg)
@@ -55,64 +88,6 @@ func run(ctx context.Context) error {
 		if err := build.Run(); err != nil {
 			return fmt.Errorf("build %s: %w", pkg, err)
 		}
-	}
-	return campaign(ctx, c, *runs, *seed, *keep)
-}
-
-var errFindings = errors.New("promises were broken")
-
-func campaign(ctx context.Context, c faults.Config, runs int, seed uint64, keep bool) error {
-	var alone, all []time.Duration // takeovers after kill -9
-	failed := 0
-	for i := range runs {
-		c.Seed = seed + uint64(i)
-		report, err := faults.Run(ctx, c)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			failed++
-			fmt.Printf("seed %d: ERROR %v (%s)\n", c.Seed, err, report.Dir)
-			continue
-		}
-		fmt.Println(report)
-		if c.LazySync { // the negative control
-			if report.Verdict.Lost() == 0 {
-				failed++
-				fmt.Println("  nothing was lost: this run cannot tell a power cut from none")
-			}
-			continue
-		}
-		for _, t := range report.Takeovers {
-			if t.Action == faults.Kill {
-				all = append(all, t.Took)
-				if t.Alone {
-					alone = append(alone, t.Took)
-				}
-			}
-		}
-		if report.Verdict.OK() {
-			if !keep {
-				_ = os.RemoveAll(report.Dir) // what is left the next run removes
-			}
-			continue
-		}
-		failed++
-		fmt.Println("  kept in", report.Dir)
-		for _, f := range report.Faults {
-			fmt.Printf("  %6.2fs to %6.2fs %v %s\n", f.Began.Seconds(), f.Ended.Seconds(), f.Fault, f.Skipped)
-		}
-		for _, v := range report.Verdict.Violations {
-			fmt.Printf("  %s: %s\n", v.Kind, v.Detail)
-		}
-	}
-	for name, took := range map[string][]time.Duration{"with nothing else broken": alone, "in all": all} {
-		fmt.Printf("takeover after kill -9, %s: %d, p50 %.2fs, p99 %.2fs\n", name, len(took),
-			faults.Percentile(took, 50).Seconds(), faults.Percentile(took, 99).Seconds())
-	}
-	fmt.Printf("%d runs, %d failed\n", runs, failed)
-	if failed > 0 {
-		return errFindings
 	}
 	return nil
 }

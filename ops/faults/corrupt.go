@@ -1,0 +1,106 @@
+//go:build linux
+
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// blocks are the files of a node that a corruption may harm: those of the logs,
+// or those in which the nodes agree on what is in them.
+func (k Corruption) blocks(store string) (files []string, err error) {
+	err = filepath.WalkDir(store, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".blk" {
+			return err
+		}
+		inside := strings.Contains(path, "/streams/LOG_") && !strings.Contains(path, "/obs/")
+		if k == FlipWAL {
+			inside = strings.Contains(path, "/_js_/")
+		}
+		if info, err := entry.Info(); err == nil && info.Size() > 0 && inside {
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files, err
+}
+
+// flips is how many bits of a file are turned over.
+const flips = 3
+
+// harm harms each file of a stopped node and tells what was done.
+func (k Corruption) harm(random *rand.Rand, store string) (done []string, err error) {
+	files, err := k.blocks(store)
+	if err == nil && len(files) == 0 {
+		err = errors.New("there is nothing to harm in " + store)
+	}
+	for _, path := range files {
+		data, readErr := os.ReadFile(path)
+		if readErr != nil {
+			return done, readErr
+		}
+		name := strings.TrimPrefix(path, store)
+		if k == Truncate {
+			keep := len(data) - 1 - random.IntN(max(1, len(data)/3))
+			done = append(done, fmt.Sprintf("%s: %d of %d bytes left", name, keep, len(data)))
+			if err := os.Truncate(path, int64(keep)); err != nil {
+				return done, err
+			}
+			continue
+		}
+		for range flips {
+			at := random.IntN(len(data))
+			data[at] ^= 1 << random.IntN(8)
+			done = append(done, fmt.Sprintf("%s: a bit at %d of %d", name, at, len(data)))
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			return done, err
+		}
+	}
+	return done, err
+}
+
+const (
+	harmEvery  = 2 * time.Second // between the recovery of a node and the next harm
+	harmDown   = 500 * time.Millisecond
+	harmWithin = 40 * time.Second // a harmed node is well again, or it is not waited for
+)
+
+// corrupt harms the files of one NATS node after the other while it is down.
+// What was acknowledged must be there for readers all the same, since two
+// others have it.
+func (r *run) corrupt(ctx context.Context) error {
+	random := rand.New(rand.NewPCG(r.Seed, 0x626974))
+	for began := time.Now(); time.Since(began) < r.Over && pause(ctx, harmEvery); {
+		i := random.IntN(nodes)
+		p := r.nats[i]
+		one := Injected{Fault: Fault{Target: p.name, Action: Action(r.Corrupt)}, Began: r.clock()}
+		p.kill()
+		done, err := r.Corrupt.harm(random, filepath.Join(r.dir, p.name))
+		if err != nil {
+			return err
+		}
+		one.Detail = done
+		pause(ctx, harmDown)
+		if err := p.start(ctx); err != nil {
+			return err
+		}
+		within, cancel := context.WithTimeout(ctx, harmWithin)
+		err = until(within, "well", func() bool { return r.healthy(within, -1) })
+		cancel()
+		one.Ended = r.clock()
+		r.report.Faults = append(r.report.Faults, one)
+		if err != nil {
+			return nil // the settling reports it
+		}
+	}
+	return ctx.Err()
+}
