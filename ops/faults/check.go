@@ -101,6 +101,9 @@ func (v Verdict) String() string {
 // shown is how many violations of a kind are told in full.
 const shown = 5
 
+// detailBytes is how much of one is told: bodies are long.
+const detailBytes = 1000
+
 // checker works on one history.
 type checker struct {
 	History
@@ -144,7 +147,11 @@ func Check(h History) Verdict {
 
 func (c *checker) found(kind Kind, format string, args ...any) {
 	if c.verdict.Counts[kind]++; c.verdict.Counts[kind] <= shown {
-		c.verdict.Violations = append(c.verdict.Violations, Violation{kind, fmt.Sprintf(format, args...)})
+		detail := fmt.Sprintf(format, args...)
+		if len(detail) > detailBytes {
+			detail = detail[:detailBytes] + "…"
+		}
+		c.verdict.Violations = append(c.verdict.Violations, Violation{kind, detail})
 	}
 }
 

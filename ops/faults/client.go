@@ -66,6 +66,10 @@ type refusal struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	RetryMS int64  `json:"retry_ms"`
+	Current map[string]struct {
+		Value string `json:"value"`
+		V     uint64 `json:"v"`
+	} `json:"current"` // of a conflict: the attributes as they are
 }
 
 // Error implements [error].

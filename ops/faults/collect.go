@@ -26,6 +26,11 @@ func (r *run) sources(ctx context.Context, h *History, newest map[Channel]uint64
 		return err
 	}
 	h.Sources = rows
+	for _, f := range r.report.Faults {
+		if r.EngineAway > 0 {
+			r.report.CaughtUp = r.clock() - f.Ended
+		}
+	}
 	for i, listen := range r.listen {
 		conn, err := dial(ctx, listen, "reader", nil)
 		if err != nil {

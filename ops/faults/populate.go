@@ -62,7 +62,7 @@ func (r *run) populate(ctx context.Context) error {
 				pace: 2 * pace, clock: r.clock, acked: &r.acked,
 			})
 		}
-		if i%bulkyEvery == 0 {
+		if i%bulkyEvery == 0 && r.Control == nil { // their gaps would cover up for a control's
 			r.bulk(at)
 		}
 		for j := range readersFor {
@@ -76,7 +76,7 @@ func (r *run) populate(ctx context.Context) error {
 		Channel: Channel{r.groups[0], "general"}, user: "stranger", listen: r.listen, window: 1, forbidden: true,
 		pace: 20 * pace, clock: r.clock, acked: &r.acked,
 	})
-	return nil
+	return r.contest(ctx)
 }
 
 // bulk adds to a channel who writes much and who does not always read.

@@ -26,16 +26,19 @@ type Report struct {
 	Sent        int            `json:"sent"`
 	Acked       int            `json:"acked"`
 	Attempts    int            `json:"attempts"`
-	Codes       map[string]int `json:"codes"`           // of refused attempts
-	Unknown     int            `json:"unknown"`         // attempts whose connection broke or that got no answer
-	Crashes     int            `json:"crashes"`         // how often a process ended by itself
-	LongestGap  time.Duration  `json:"longest_gap"`     // without an accepted send, of all partitions together
-	LongestEach time.Duration  `json:"longest_each"`    // the same of the worst partition
-	Subscribed  int            `json:"subscribed"`      // subscriptions of all readers
-	Delivered   int            `json:"delivered"`       // events, to all readers
-	Gaps        int            `json:"gaps"`            // gap frames
-	Pulled      int            `json:"pulled"`          // events that filled gaps
-	Error       string         `json:"error,omitempty"` // the run could not be done
+	Codes       map[string]int `json:"codes"`                   // of refused attempts
+	Unknown     int            `json:"unknown"`                 // attempts whose connection broke or that got no answer
+	Crashes     int            `json:"crashes"`                 // how often a process ended by itself
+	LongestGap  time.Duration  `json:"longest_gap"`             // without an accepted send, of all partitions together
+	LongestEach time.Duration  `json:"longest_each"`            // the same of the worst partition
+	Subscribed  int            `json:"subscribed"`              // subscriptions of all readers
+	Delivered   int            `json:"delivered"`               // events, to all readers
+	Gaps        int            `json:"gaps"`                    // gap frames
+	Pulled      int            `json:"pulled"`                  // events that filled gaps
+	Asked       int            `json:"asked,omitempty"`         // questions for what only ClickHouse has, while it was away
+	AskedLong   time.Duration  `json:"asked_longest,omitempty"` // until the refusal
+	CaughtUp    time.Duration  `json:"caught_up,omitempty"`     // from its return until it had all
+	Error       string         `json:"error,omitempty"`         // the run could not be done
 	Takeovers   []Takeover     `json:"takeovers"`
 	Verdict     Verdict        `json:"verdict"`
 	Elapsed     time.Duration  `json:"elapsed"`
@@ -61,10 +64,15 @@ func (r Report) String() string {
 	if r.Error != "" {
 		return fmt.Sprintf("seed %d: ERROR %s (%s)", r.Seed, r.Error, r.Dir)
 	}
+	away := ""
+	if r.Asked > 0 {
+		away = fmt.Sprintf(" %d questions while ClickHouse was away refused within %.1fs, it had all %.1fs after it was back,",
+			r.Asked, r.AskedLong.Seconds(), r.CaughtUp.Seconds())
+	}
 	return fmt.Sprintf("seed %d: %d faults, %d sent, %d acked, %d attempts, %v refused, %d unknown, %d events, %d stale, "+
-		"%d subscriptions, %d gaps, longest gap %.1fs (of one partition %.1fs), takeovers %v s, %d crashes, %.0fs: %v",
+		"%d subscriptions, %d gaps, longest gap %.1fs (of one partition %.1fs), takeovers %v s,%s %d crashes, %.0fs: %v",
 		r.Seed, injected, r.Sent, r.Acked, r.Attempts, r.Codes, r.Unknown, r.Verdict.Events, r.Verdict.Stale,
-		r.Subscribed, r.Gaps, r.LongestGap.Seconds(), r.LongestEach.Seconds(), took, r.Crashes, r.Elapsed.Seconds(), r.Verdict)
+		r.Subscribed, r.Gaps, r.LongestGap.Seconds(), r.LongestEach.Seconds(), took, away, r.Crashes, r.Elapsed.Seconds(), r.Verdict)
 }
 
 // measure fills in what the history tells.
@@ -113,6 +121,9 @@ func (r *Report) measure(h History) {
 			r.Delivered += len(s.Feed) + len(s.Answer)
 			r.Pulled += len(s.Pulled)
 		}
+	}
+	for _, a := range h.Asked {
+		r.Asked, r.AskedLong = r.Asked+1, max(r.AskedLong, a.Took)
 	}
 	r.LongestGap = longestGap(all)
 	for _, list := range acks {

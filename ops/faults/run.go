@@ -61,6 +61,7 @@ type run struct {
 	groups  []string
 	senders []*sender
 	readers []*reader
+	attrs   []*attrWorker // none where the product has no attributes
 	calm    chan struct{} // closed when drowsy readers must stay awake
 	acked   atomic.Int64
 
@@ -159,6 +160,7 @@ func (r *run) work(ctx context.Context) (History, error) {
 	for _, one := range r.senders {
 		senders.Go(func() { one.run(sending, stop) })
 	}
+	contested := r.startContest(sending, stop)
 	pause(ctx, time.Second) // some quiet before
 	switch {
 	case r.PowerCut:
@@ -184,12 +186,13 @@ func (r *run) work(ctx context.Context) (History, error) {
 	}
 	giveUp := time.AfterFunc(patience, stopSending)
 	senders.Wait()
+	attrs := contested()
 	close(r.calm)
 	giveUp.Stop()
 	if err := ctx.Err(); err != nil {
 		return History{}, err
 	}
-	h := History{Partitions: partitions, Outages: outages(r.report.Faults), Asked: r.asked}
+	h := History{Partitions: partitions, Outages: outages(r.report.Faults), Asked: r.asked, Attrs: attrs}
 	if r.LazySync {
 		var err error
 		h.Replicas, err = r.remains(ctx)
