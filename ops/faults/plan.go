@@ -186,6 +186,25 @@ func (d dice) point() (name string, pass int) {
 	return name, 1
 }
 
+// PointPlan has every failpoint once, in an order of the seed, one after the
+// other.
+func PointPlan(seed uint64) (plan []Fault) {
+	const apart = failpointFor + time.Second
+	d := dice{rand.New(rand.NewPCG(seed, 0x706f696e7473))}
+	for i, which := range d.Perm(len(Points)) {
+		f := Fault{At: time.Duration(i) * apart, For: failpointFor, Target: d.one("services", 2), Action: Failpoint, Point: Points[which], Pass: 1}
+		if strings.HasPrefix(f.Point, "before-") || f.Point == "after-append" {
+			f.Pass += d.IntN(60)
+		}
+		plan = append(plan, f)
+	}
+	return plan
+}
+
+// failpointFor is about how long a failpoint takes until the process is there
+// again.
+const failpointFor = 5 * time.Second
+
 // nodes of NATS, and partitions of the log.
 const (
 	nodes      = 3

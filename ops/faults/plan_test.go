@@ -6,6 +6,22 @@ import (
 	"time"
 )
 
+// Every failpoint has its turn in each run, and nothing else happens.
+func TestPointPlanHasEachPoint(t *testing.T) {
+	for seed := range uint64(20) {
+		seen := map[string]bool{}
+		for _, f := range PointPlan(seed) {
+			seen[f.Point] = true
+			if f.Action != Failpoint || f.Pass < 1 {
+				t.Errorf("seed %d: %v", seed, f)
+			}
+		}
+		if len(seen) != len(Points) {
+			t.Errorf("seed %d has only %v", seed, seen)
+		}
+	}
+}
+
 // A plan is the seed's, keeps to its time, breaks nothing twice at once, and
 // leaves NATS a majority unless it takes two nodes down on purpose.
 func TestPlansKeepTheirRules(t *testing.T) {

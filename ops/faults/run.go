@@ -31,6 +31,8 @@ type Config struct {
 	// EngineAway takes ClickHouse away for so long, instead of the plan, while
 	// the oldest messages are nowhere else.
 	EngineAway time.Duration
+	// Points kills a services process at every failpoint, instead of the plan.
+	Points bool
 	// Control is the negative control to do instead of the plan; nil for none.
 	Control *Control
 }
@@ -39,6 +41,9 @@ type Config struct {
 func (c Config) plan() []Fault {
 	if c.Control != nil {
 		return c.Control.Plan
+	}
+	if c.Points {
+		return PointPlan(c.Seed)
 	}
 	return Plan(c.Seed, c.Over, c.Zombie)
 }

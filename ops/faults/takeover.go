@@ -19,8 +19,8 @@ import (
 const (
 	activeGroups  = 1000
 	makers        = 32 // commands under way while groups are made
-	activeWorkers = 8  // senders over all groups
-	activePause   = 40 * time.Millisecond
+	activeWorkers = 16 // senders over all groups
+	activePause   = 20 * time.Millisecond
 	probePause    = 5 * time.Millisecond
 	takenWithin   = 60 * time.Second
 	calmFor       = 2 * time.Second // between the return of an instance and the next kill
@@ -110,7 +110,7 @@ func MeasureTakeovers(ctx context.Context, c Config, runs int, told func(string)
 		}
 		m.Kills++
 		m.Took = append(m.Took, took...)
-		told(fmt.Sprintf("kill %d of %s: %d partitions, %v", run+1, victim.name, len(owned), took))
+		told(fmt.Sprintf("kill %d of %s: %v", run+1, victim.name, took))
 	}
 	stopWorking()
 	workers.Wait()

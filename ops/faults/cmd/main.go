@@ -55,6 +55,7 @@ func run(ctx context.Context) error {
 	flag.BoolVar(&c.LazySync, "lazy", false, "with -powercut: NATS syncs as by its default, and what is acknowledged must be found lost")
 	flag.TextVar(&c.Corrupt, "corrupt", faults.Intact, "instead of the plan, harm the files of one NATS node while it is down: flip, truncate or wal")
 	flag.DurationVar(&c.EngineAway, "engine-away", 0, "instead of the plan, ClickHouse is away for so long")
+	flag.BoolVar(&c.Points, "points", false, "instead of the plan, kill a services process at each failpoint in turn")
 	control := flag.String("control", "", "switch a protection off and fail if that is not noticed: fence, dedup, contiguity or all")
 	takeover := flag.Bool("takeover", false, "measure takeovers over -runs kills of a services process with 1,000 groups in use")
 	binary := flag.String("throng", "", "binary under test; empty: built from this source, with the tag failpoints")
