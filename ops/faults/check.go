@@ -86,6 +86,13 @@ func (v Verdict) only(kinds ...Kind) Verdict {
 	return v
 }
 
+// without drops a kind.
+func (v Verdict) without(kind Kind) Verdict {
+	v.Violations = slices.DeleteFunc(v.Violations, func(one Violation) bool { return one.Kind == kind })
+	delete(v.Counts, kind)
+	return v
+}
+
 func (v Verdict) String() string {
 	if v.OK() {
 		return "ok"

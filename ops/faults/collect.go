@@ -40,14 +40,14 @@ func (r *run) sources(ctx context.Context, h *History, newest map[Channel]uint64
 		for _, g := range r.groups {
 			at := Channel{g, "general"}
 			began := r.clock()
-			pulled, err := pulledFrom(conn, at)
+			pulled, err := pulledFrom(r.asking, conn, at)
 			if err != nil {
 				return fmt.Errorf("pull %v at edge %d: %w", at, i, err)
 			}
 			if len(pulled) > 0 {
 				h.Heads = append(h.Heads, Head{Channel: at, V: pulled[len(pulled)-1].V, Began: began, Ended: r.clock()})
 			}
-			messages, err := historyFrom(conn, at)
+			messages, err := historyFrom(r.asking, conn, at)
 			if err != nil {
 				return fmt.Errorf("history %v at edge %d: %w", at, i, err)
 			}
@@ -241,11 +241,14 @@ func heads(replicas []Replica) map[Channel]uint64 {
 	return newest
 }
 
+// asker calls a command, and again where that may help.
+type asker func(conn *connection, command string, arguments map[string]any, ok any) error
+
 // pulledFrom reads a channel from v 1 on at an edge.
-func pulledFrom(conn *connection, at Channel) (list []Entry, err error) {
+func pulledFrom(ask asker, conn *connection, at Channel) (list []Entry, err error) {
 	for after := uint64(0); ; {
 		var p page
-		if err := insist(conn, "pull", map[string]any{"group": at.Group, "channel": at.Name, "after": after, "limit": 1000}, &p); err != nil {
+		if err := ask(conn, "pull", map[string]any{"group": at.Group, "channel": at.Name, "after": after, "limit": 1000}, &p); err != nil {
 			return nil, err
 		}
 		list = append(list, entries(p.Events)...)
@@ -256,13 +259,13 @@ func pulledFrom(conn *connection, at Channel) (list []Entry, err error) {
 }
 
 // historyFrom reads a channel's messages from n 1 on at an edge.
-func historyFrom(conn *connection, at Channel) (list []Entry, err error) {
+func historyFrom(ask asker, conn *connection, at Channel) (list []Entry, err error) {
 	for after := uint64(0); ; {
 		var p struct {
 			Messages []wireEvent `json:"messages"`
 			More     bool        `json:"more"`
 		}
-		if err := insist(conn, "history", map[string]any{"group": at.Group, "channel": at.Name, "after": after, "limit": 1000}, &p); err != nil {
+		if err := ask(conn, "history", map[string]any{"group": at.Group, "channel": at.Name, "after": after, "limit": 1000}, &p); err != nil {
 			return nil, err
 		}
 		for _, m := range p.Messages {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/throng/throng/streams"
 )
 
 // blocks are the files of a node that a corruption may harm: those of the logs,
@@ -74,21 +76,27 @@ const (
 	harmWithin = 40 * time.Second // a harmed node is well again, or it is not waited for
 )
 
-// corrupt harms the files of one NATS node after the other while it is down.
-// What was acknowledged must be there for readers all the same, since two
-// others have it.
+// corrupt harms the files of one NATS node again and again while it is down.
+// What was acknowledged must be there for readers all the same, since two others
+// have it, or whoever reads must be told. That the node's copy stays harmed is
+// reported and no violation of ours.
 func (r *run) corrupt(ctx context.Context) error {
 	random := rand.New(rand.NewPCG(r.Seed, 0x626974))
+	p := r.nats[random.IntN(nodes)]
 	for began := time.Now(); time.Since(began) < r.Over && pause(ctx, harmEvery); {
-		i := random.IntN(nodes)
-		p := r.nats[i]
 		one := Injected{Fault: Fault{Target: p.name, Action: Action(r.Corrupt)}, Began: r.clock()}
-		p.kill()
+		how := "killed"
+		if random.IntN(2) == 0 {
+			how = "ended" // it writes down what it has, and believes that at the next start
+			p.terminate(10 * time.Second)
+		} else {
+			p.kill()
+		}
 		done, err := r.Corrupt.harm(random, filepath.Join(r.dir, p.name))
 		if err != nil {
 			return err
 		}
-		one.Detail = done
+		one.Detail = append([]string{how}, done...)
 		pause(ctx, harmDown)
 		if err := p.start(ctx); err != nil {
 			return err
@@ -103,4 +111,18 @@ func (r *run) corrupt(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// asking is how a run reads at rest. Of a harmed log it may be told that it
+// cannot be read there, which is counted, and asks again: another node may answer.
+func (r *run) asking(conn *connection, command string, arguments map[string]any, ok any) error {
+	for deadline := time.Now().Add(harmWithin); ; {
+		err := insist(conn, command, arguments, ok)
+		var refused *refusal
+		if r.Corrupt == Intact || !errors.As(err, &refused) || refused.Code != string(streams.Internal) || time.Now().After(deadline) {
+			return err
+		}
+		r.report.Noticed++
+		pause(context.Background(), 100*time.Millisecond) // bounded by the deadline
+	}
 }

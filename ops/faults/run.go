@@ -140,6 +140,10 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 	if c.LazySync {
 		report.Verdict = report.Verdict.only(LostPrefix, LostMiddle, LostPostfix)
 	}
+	if c.Corrupt != Intact {
+		report.Diverged = report.Verdict.Counts[Diverged]
+		report.Verdict = report.Verdict.without(Diverged)
+	}
 	report.measure(history)
 	report.Elapsed = r.clock()
 	if !report.Verdict.OK() {
