@@ -162,41 +162,6 @@ func (c *checker) found(kind Kind, format string, args ...any) {
 	}
 }
 
-// replicas compares the copies of each partition and folds the first.
-func (c *checker) replicas() {
-	for p := range c.Partitions {
-		var first *Replica
-		for i := range c.Replicas {
-			r := &c.Replicas[i]
-			switch {
-			case r.Partition != p:
-			case first == nil:
-				first = r
-			default:
-				c.compare(first, r)
-			}
-		}
-		if first == nil {
-			c.found(Unread, "no copy of partition %d was read", p)
-			continue
-		}
-		c.fold(first)
-	}
-}
-
-func (c *checker) compare(a, b *Replica) {
-	for i := range max(len(a.Records), len(b.Records)) {
-		switch {
-		case i >= len(a.Records):
-			c.found(Diverged, "partition %d: %s ends before %d, %s has it", a.Partition, a.Node, b.Records[i].Seq, b.Node)
-		case i >= len(b.Records):
-			c.found(Diverged, "partition %d: %s ends before %d, %s has it", a.Partition, b.Node, a.Records[i].Seq, a.Node)
-		case a.Records[i].Seq != b.Records[i].Seq || a.Records[i].Digest != b.Records[i].Digest:
-			c.found(Diverged, "partition %d: %s has %+v where %s has %+v", a.Partition, a.Node, a.Records[i], b.Node, b.Records[i])
-		}
-	}
-}
-
 // fold reads a partition as the product defines it: what a former owner wrote
 // after a newer fence is in nobody's history. The fence keeps it out, so its
 // being there is a violation all the same.

@@ -102,6 +102,19 @@ func TestStaleEventIsNobodys(t *testing.T) {
 	}
 }
 
+// What most copies have is the log, whichever node was read first.
+func TestHarmedCopyIsNotTheLog(t *testing.T) {
+	for harmed := range 3 {
+		h := clean()
+		r := &h.Replicas[harmed].Records
+		*r = slices.Delete(slices.Clone(*r), 7, 9)
+		v := Check(h)
+		if v.Counts[Diverged] != 2 || len(v.Counts) != 1 {
+			t.Errorf("with copy %d harmed: %v: %s", harmed, v, details(v))
+		}
+	}
+}
+
 // inAll changes what every replica has.
 func inAll(h *History, change func([]Record) []Record) {
 	for i := range h.Replicas {

@@ -104,11 +104,24 @@ func (r *run) corrupt(ctx context.Context) error {
 		within, cancel := context.WithTimeout(ctx, harmWithin)
 		err = until(within, "well", func() bool { return r.healthy(within, -1) })
 		cancel()
+		if err != nil && ctx.Err() == nil {
+			// It does not come back, and says so. What an operator does then: give
+			// it an empty folder, and it takes everything from the others.
+			one.Detail = append(one.Detail, "not well again: its folder was emptied")
+			r.report.Unwell++
+			p.kill()
+			if err := os.RemoveAll(filepath.Join(r.dir, p.name)); err != nil {
+				return err
+			}
+			if err := p.start(ctx); err != nil {
+				return err
+			}
+			if err := until(ctx, "well with an empty folder", func() bool { return r.healthy(ctx, -1) || r.clock() > one.Began+3*harmWithin }); err != nil {
+				return err
+			}
+		}
 		one.Ended = r.clock()
 		r.report.Faults = append(r.report.Faults, one)
-		if err != nil {
-			return nil // the settling reports it
-		}
 	}
 	return ctx.Err()
 }

@@ -38,6 +38,7 @@ type Report struct {
 	Asked       int            `json:"asked,omitempty"`         // questions for what only ClickHouse has, while it was away
 	AskedLong   time.Duration  `json:"asked_longest,omitempty"` // until the refusal
 	CaughtUp    time.Duration  `json:"caught_up,omitempty"`     // from its return until it had all
+	Unwell      int            `json:"unwell,omitempty"`        // times a harmed node did not come back by itself
 	Noticed     int            `json:"noticed,omitempty"`       // reads at rest that were refused since the log is harmed there
 	Diverged    int            `json:"diverged,omitempty"`      // records that a harmed node's copy lacks or has otherwise
 	Error       string         `json:"error,omitempty"`         // the run could not be done
@@ -71,8 +72,8 @@ func (r Report) String() string {
 		away = fmt.Sprintf(" %d questions while ClickHouse was away refused within %.1fs, it had all %.1fs after it was back,",
 			r.Asked, r.AskedLong.Seconds(), r.CaughtUp.Seconds())
 	}
-	if r.Noticed+r.Diverged > 0 {
-		away += fmt.Sprintf(" the harmed copy differs in %d records, %d reads were refused for that,", r.Diverged, r.Noticed)
+	if r.Noticed+r.Diverged+r.Unwell > 0 {
+		away += fmt.Sprintf(" the harmed node came not back %d times, its copy differs in %d records, %d reads were refused for that,", r.Unwell, r.Diverged, r.Noticed)
 	}
 	return fmt.Sprintf("seed %d: %d faults, %d sent, %d acked, %d attempts, %v refused, %d unknown, %d events, %d stale, "+
 		"%d subscriptions, %d gaps, longest gap %.1fs (of one partition %.1fs), takeovers %v s,%s %d crashes, %.0fs: %v",

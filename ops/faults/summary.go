@@ -19,7 +19,7 @@ type Summary struct {
 	Sent, Acked, Attempts, Unknown, Refused   int
 	Events, Delivered, Pulled, Subscriptions  int
 	Gaps, Operations, Crashes, Stale, Skipped int
-	Noticed, Diverged                         int            // see Report
+	Unwell, Noticed, Diverged                 int            // see Report
 	Faults                                    map[string]int // by «action part»
 	Points                                    map[string]int // failpoints that fired
 	Alone, All                                []time.Duration
@@ -50,6 +50,7 @@ func (s *Summary) Add(r Report) {
 		s.Refused += count
 	}
 	s.Events, s.Stale, s.Operations = s.Events+r.Verdict.Events, s.Stale+r.Verdict.Stale, s.Operations+r.Verdict.Operations
+	s.Unwell += r.Unwell
 	s.Noticed, s.Diverged = s.Noticed+r.Noticed, s.Diverged+r.Diverged
 	s.Delivered, s.Pulled = s.Delivered+r.Delivered, s.Pulled+r.Pulled
 	s.Subscriptions, s.Gaps, s.Crashes = s.Subscriptions+r.Subscribed, s.Gaps+r.Gaps, s.Crashes+r.Crashes
@@ -94,8 +95,8 @@ func (s *Summary) String() string {
 	line("log", "%d events, %d of former owners", s.Events, s.Stale)
 	line("readers", "%d subscriptions, %d events delivered, %d gap frames, %d events pulled", s.Subscriptions, s.Delivered, s.Gaps, s.Pulled)
 	line("linearizability", "%d operations, %d slices undecided", s.Operations, s.Unproven)
-	if s.Noticed+s.Diverged > 0 {
-		line("harmed copies", "differ in %d records from the others; %d reads refused for that", s.Diverged, s.Noticed)
+	if s.Unwell+s.Noticed+s.Diverged > 0 {
+		line("harmed nodes", "%d times not well again by themselves; %d records differ from the other copies; %d reads refused for that", s.Unwell, s.Diverged, s.Noticed)
 	}
 	total := 0
 	for _, count := range s.Faults {
