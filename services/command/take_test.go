@@ -64,3 +64,42 @@ func TestRequestsWithinTheProcessAreDecidedAlike(t *testing.T) {
 		t.Error("taken by who no longer serves")
 	}
 }
+
+// A message that comes with one that was sent after it and is done already is
+// not refused for good: alone, it is done.
+func TestWhatCameTooLateCanBeSentAgain(t *testing.T) {
+	n := streamtest.Provisioned(t, 1)
+	service := serve(t, n, nil)
+	defer service()
+	newGroup(t, n.Conn)
+	a, b := send(newID(), "a"), send(newID(), "b")
+	ask := func(commands ...*streampb.Command) []*streampb.Result {
+		t.Helper()
+		data, err := proto.Marshal(&streampb.CommandBatch{Commands: commands})
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg, err := n.Conn.Request(streams.CommandSubject(0), data, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := &streampb.ResultBatch{}
+		if err := proto.Unmarshal(msg.Data, answer); err != nil {
+			t.Fatal(err)
+		}
+		return answer.GetResults()
+	}
+	if r := ask(b)[0]; r.GetN() != 1 {
+		t.Fatalf("b: %v", r)
+	}
+	both := ask(a, b)
+	if r := both[0].GetRejection(); r.GetCode() != string(streams.Unavailable) || r.GetRetryMs() == 0 {
+		t.Errorf("a before b: %v, want unavailable with a time", both[0])
+	}
+	if !both[1].GetDuplicate() || both[1].GetN() != 1 {
+		t.Errorf("b again: %v", both[1])
+	}
+	if r := ask(a)[0]; r.GetN() != 2 {
+		t.Errorf("a alone: %v, want n 2", r)
+	}
+}

@@ -123,9 +123,11 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 		return t.finishAnswer(decision.Answer)
 	}
 	if i < done && c.Request.User == b.Commands[done].Request.User {
-		// The batch was decided before, and this command refused; its sender did
-		// not hear of it. Done now it would stand behind what was sent after it.
-		return rejected(streams.Reject(streams.Conflict, "the command was refused when it first came"))
+		// The batch may have been decided before, and this command refused without
+		// its sender hearing of it: done now it would stand behind what was sent
+		// after it. Or its sender repeats what came in another batch: then it may
+		// do so again, and what is in the log already is not sent with it.
+		return rejected(streams.RejectRetry(streams.Unavailable, 100*time.Millisecond, "what was sent after this command is done already"))
 	}
 	b.appended[i] = true
 	return t.append(c, decision.Events, now)
