@@ -252,7 +252,7 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 		return nil
 	}
 	for last < fence {
-		if err := reader.Scan(ctx, streams.StateFilter(p), last+1, fence, visit); err != nil {
+		if err := reader.Scan(ctx, streams.StatePattern(p), last+1, fence, visit); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
