@@ -34,20 +34,21 @@ type Decision struct {
 // [*streams.Rejection]. It changes nothing.
 func (s *State) Decide(r Request, now int64) (Decision, error) {
 	if body, ok := r.Body.(*streampb.CreateGroup); ok {
-		return s.createGroup(r, body)
+		return s.createGroup(r, body, now)
 	}
 	if !s.Exists() {
-		return Decision{}, streams.Reject(streams.NotFound, "there is no such group")
+		return Decision{}, s.noGroup(r)
 	}
-	if body, ok := r.Body.(*streampb.Join); ok {
-		return s.join(r, body)
+	switch body := r.Body.(type) {
+	case *streampb.Join:
+		return s.join(r, body, now)
+	case *streampb.ReadAccess: // asked by the edge, not by the user
+		return answer(&streampb.Result{Access: s.access(r.User)})
+	case *streampb.ReadSnapshot:
+		return answer(&streampb.Result{Snapshot: s.snapshot()})
 	}
-	if !r.Server && s.role(r.User) == streampb.Role_ROLE_NONE {
-		switch r.Body.(type) {
-		case *streampb.ReadAccess, *streampb.ReadSnapshot: // asked by the edge, not by the user
-		default:
-			return Decision{}, streams.Reject(streams.NotMember, "you are not a member of this group")
-		}
+	if err := s.may(r, ReadGroup); err != nil {
+		return Decision{}, err
 	}
 	switch body := r.Body.(type) {
 	case *streampb.UpdateGroup:
@@ -61,15 +62,11 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 	case *streampb.Send:
 		return s.send(r, body, now)
 	case *streampb.Edit:
-		return s.edit(r, body)
+		return s.edit(r, body, now)
 	case *streampb.Recall:
 		return s.recall(r, body)
 	case *streampb.ReadMembers:
 		return answer(&streampb.Result{Members: s.memberPage(body)})
-	case *streampb.ReadAccess:
-		return answer(&streampb.Result{Access: &streampb.Access{Role: s.role(r.User)}})
-	case *streampb.ReadSnapshot:
-		return answer(&streampb.Result{Snapshot: s.snapshot()})
 	}
 	return Decision{}, streams.Reject(streams.BadRequest, "unknown command")
 }
@@ -88,16 +85,8 @@ func one(r Request, c streams.Channel, p streams.Payload) (Decision, error) {
 	return Decision{Events: []*streams.Event{e}}, nil
 }
 
-// atLeast rejects who has a lower role; back ends have all.
-func (s *State) atLeast(r Request, least streampb.Role, what string) error {
-	if r.Server || s.role(r.User) >= least {
-		return nil
-	}
-	return streams.Reject(streams.Forbidden, "%s needs the role %s", what, streams.RoleName(least))
-}
-
-func (s *State) createGroup(r Request, body *streampb.CreateGroup) (Decision, error) {
-	if s.Exists() {
+func (s *State) createGroup(r Request, body *streampb.CreateGroup, now int64) (Decision, error) {
+	if s.meta.seq != 0 { // a deleted one, too
 		return Decision{}, streams.Reject(streams.Conflict, "there is a group of this name already")
 	}
 	switch body.GetKind() {
@@ -122,14 +111,12 @@ func (s *State) createGroup(r Request, body *streampb.CreateGroup) (Decision, er
 		Kind: body.GetKind(), Name: name, Settings: settings,
 	}})
 	created.Answer = true
-	owner := event(r, streams.MembersChannel, streams.MemberJoined{MemberJoined: &streampb.MemberJoined{
-		Member: string(r.User), Role: streampb.Role_ROLE_OWNER, Members: 1,
-	}})
-	return Decision{Events: []*streams.Event{created, owner}}, nil
+	first := event(r, streams.MembersChannel, streams.MemberJoined{MemberJoined: s.joining(r, r.User, owner, now)})
+	return Decision{Events: []*streams.Event{created, first}}, nil
 }
 
 func (s *State) updateGroup(r Request, body *streampb.UpdateGroup) (Decision, error) {
-	if err := s.atLeast(r, streampb.Role_ROLE_ADMIN, "changing a group"); err != nil {
+	if err := s.may(r, UpdateGroup); err != nil {
 		return Decision{}, err
 	}
 	name := s.meta.name
@@ -149,7 +136,7 @@ func (s *State) updateGroup(r Request, body *streampb.UpdateGroup) (Decision, er
 }
 
 func (s *State) createChannel(r Request, body *streampb.CreateChannel) (Decision, error) {
-	if err := s.atLeast(r, streampb.Role_ROLE_ADMIN, "making a channel"); err != nil {
+	if err := s.may(r, CreateChannel); err != nil {
 		return Decision{}, err
 	}
 	name, err := streams.ParseChannel(body.GetChannel())
@@ -188,7 +175,7 @@ func (s *State) createChannel(r Request, body *streampb.CreateChannel) (Decision
 func (s *State) waiting(r Request, ch *channel, now int64) time.Duration {
 	slow := s.meta.settings.GetSlowModeMs()
 	last, wrote := ch.lastSend[r.User]
-	if slow == 0 || !wrote || r.Server || s.role(r.User) >= streampb.Role_ROLE_MODERATOR {
+	if slow == 0 || !wrote || s.has(r, SendWithoutSlowMode) {
 		return 0
 	}
 	return time.Duration(max(0, last+slow-now)) * time.Millisecond

@@ -22,14 +22,6 @@ func (s *State) writable(name string) (streams.Channel, *channel, error) {
 	return c, ch, nil
 }
 
-// speaks rejects who may not write messages now.
-func (s *State) speaks(r Request) error {
-	if s.meta.settings.GetMuteAll() && !r.Server && s.role(r.User) < streampb.Role_ROLE_MODERATOR {
-		return streams.Reject(streams.Muted, "everybody is muted in this group")
-	}
-	return nil
-}
-
 func (s *State) checkBody(body []byte) error {
 	limit := s.meta.settings.GetMaxMessageBytes()
 	switch {
@@ -46,7 +38,7 @@ func (s *State) send(r Request, body *streampb.Send, now int64) (Decision, error
 	if err != nil {
 		return Decision{}, err
 	}
-	if err := s.speaks(r); err != nil {
+	if err := s.speaks(r, now); err != nil {
 		return Decision{}, err
 	}
 	if err := s.checkBody(body.GetBody()); err != nil {
@@ -59,7 +51,7 @@ func (s *State) send(r Request, body *streampb.Send, now int64) (Decision, error
 		return Decision{}, err
 	}
 	if body.GetMentionAll() {
-		if err := s.atLeast(r, s.meta.settings.GetMentionAll(), "mentioning all"); err != nil {
+		if err := s.may(r, MentionAll); err != nil {
 			return Decision{}, err
 		}
 	}
@@ -112,7 +104,7 @@ func (s *State) target(r Request, name string, n uint64) (streams.Channel, *chan
 	return c, ch, nil
 }
 
-func (s *State) edit(r Request, body *streampb.Edit) (Decision, error) {
+func (s *State) edit(r Request, body *streampb.Edit, now int64) (Decision, error) {
 	c, ch, err := s.target(r, body.GetChannel(), body.GetN())
 	if err != nil {
 		return Decision{}, err
@@ -120,7 +112,7 @@ func (s *State) edit(r Request, body *streampb.Edit) (Decision, error) {
 	if r.Target.Author != r.User {
 		return Decision{}, streams.Reject(streams.Forbidden, "only its author edits a message")
 	}
-	if err := s.speaks(r); err != nil {
+	if err := s.speaks(r, now); err != nil {
 		return Decision{}, err
 	}
 	if err := s.checkBody(body.GetBody()); err != nil {
@@ -140,11 +132,8 @@ func (s *State) recall(r Request, body *streampb.Recall) (Decision, error) {
 		return Decision{}, err
 	}
 	if r.Target.Author != r.User {
-		if err := s.atLeast(r, streampb.Role_ROLE_MODERATOR, "recalling another's message"); err != nil {
+		if err := s.mayUpon(r, RecallOthers, r.Target.Author); err != nil {
 			return Decision{}, err
-		}
-		if !r.Server && s.role(r.Target.Author) >= s.role(r.User) {
-			return Decision{}, streams.Reject(streams.Forbidden, "nobody acts on an equal or higher role")
 		}
 	}
 	if ch.isRecalled(streams.Number(body.GetN())) {

@@ -12,8 +12,8 @@ import (
 func (s *State) info(caller streams.User) *streampb.GroupInfo {
 	return &streampb.GroupInfo{
 		Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
-		Channels: s.channelInfos(false), Members: s.meta.members,
-		Role: s.role(caller), Created: s.meta.created,
+		Channels: s.channelInfos(false), Members: s.meta.census.GetMembers(),
+		Census: s.meta.census, Role: s.role(caller), Created: s.meta.created,
 		V: uint64(s.Place(streams.GroupChannel).V),
 	}
 }
@@ -23,7 +23,7 @@ func (s *State) info(caller streams.User) *streampb.GroupInfo {
 func (s *State) snapshot() *streampb.Snapshot {
 	return &streampb.Snapshot{
 		Channels: s.channelInfos(true), Settings: s.meta.settings,
-		Kind: s.meta.kind, Name: s.meta.name,
+		Kind: s.meta.kind, Name: s.meta.name, Members: s.meta.census.GetMembers(),
 	}
 }
 
@@ -49,35 +49,13 @@ func (s *State) channelInfos(own bool) []*streampb.ChannelInfo {
 	return infos
 }
 
-// Entity names one record of a group's snapshot: the group's own, or the
-// channel's or member's that is set.
-type Entity struct {
-	Channel streams.Channel
-	Member  streams.User
-}
-
-// TakeDirty returns the entities that changed since the last call.
-func (s *State) TakeDirty() []Entity {
-	var entities []Entity
-	if s.dirty.meta {
-		entities = append(entities, Entity{})
-	}
-	for c := range s.dirty.channels {
-		entities = append(entities, Entity{Channel: c})
-	}
-	for u := range s.dirty.members {
-		entities = append(entities, Entity{Member: u})
-	}
-	s.dirty = dirty{channels: map[streams.Channel]struct{}{}, members: map[streams.User]struct{}{}}
-	return entities
-}
-
-// GroupRecord, ChannelRecord and MemberRecord are the entities as they are
-// now, nil for one that is not there.
+// GroupRecord and ChannelRecord are the entities as they are now, nil for one
+// that is not there.
 func (s *State) GroupRecord() *streampb.GroupRecord {
 	return &streampb.GroupRecord{
 		Seq: uint64(s.meta.seq), Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
-		Created: s.meta.created, Members: s.meta.members,
+		Created: s.meta.created, Members: s.meta.census.GetMembers(), Census: s.meta.census,
+		Deleted: s.meta.deleted, Invites: s.meta.invites,
 	}
 }
 
@@ -109,20 +87,15 @@ func (s *State) lastSends(ch *channel) []*streampb.LastSend {
 	return sends
 }
 
-func (s *State) MemberRecord(u streams.User) *streampb.MemberRecord {
-	m := s.members[u]
-	if m == nil {
-		return nil
-	}
-	return &streampb.MemberRecord{Seq: uint64(m.seq), Role: m.role, Joined: m.joined}
-}
-
-// RestoreGroup, RestoreChannel and RestoreMember put a record back, before any
-// event is applied.
+// RestoreGroup and RestoreChannel put a record back, before any event is
+// applied.
 func (s *State) RestoreGroup(r *streampb.GroupRecord) {
 	s.meta = meta{
 		seq: streams.Seq(r.GetSeq()), kind: r.GetKind(), name: r.GetName(), settings: r.GetSettings(),
-		created: r.GetCreated(), members: r.GetMembers(),
+		created: r.GetCreated(), census: r.GetCensus(), deleted: r.GetDeleted(), invites: r.GetInvites(),
+	}
+	if s.meta.census == nil {
+		s.meta.census = censusBefore(r.GetMembers())
 	}
 }
 
@@ -141,8 +114,4 @@ func (s *State) RestoreChannel(c streams.Channel, r *streampb.ChannelRecord) {
 		ch.lastSend[streams.User(sent.GetUser())] = sent.GetTs()
 	}
 	s.channels[c] = ch
-}
-
-func (s *State) RestoreMember(u streams.User, r *streampb.MemberRecord) {
-	s.members[u] = &member{seq: streams.Seq(r.GetSeq()), role: r.GetRole(), joined: r.GetJoined()}
 }

@@ -25,8 +25,8 @@ func patch(s *streampb.Settings, p *streampb.SettingsPatch) (*streampb.Settings,
 		return s, nil
 	}
 	if p.Join != nil {
-		if j := p.GetJoin(); j != "open" && j != "invite" {
-			return nil, streams.Reject(streams.BadRequest, "settings.join must be open or invite")
+		if j := p.GetJoin(); j != "open" && j != "invite" && j != "approval" {
+			return nil, streams.Reject(streams.BadRequest, "settings.join must be open, invite or approval")
 		}
 		s.Join = p.GetJoin()
 	}

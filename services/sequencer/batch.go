@@ -21,6 +21,7 @@ type Batch struct {
 	results   []*streampb.Result
 	appended  []bool      // the command's events were handed to a log by this very batch
 	wait      streams.Seq // everything up to here must be stored before the answer
+	laneKeys  []laneKey   // whose commands these are; see load.go
 }
 
 // Command is one command of a batch; exactly one of Invalid and Request.Body
@@ -47,18 +48,25 @@ func rejected(r *streams.Rejection) *streampb.Result {
 	}}
 }
 
-// take decides a batch, after its targets are looked up where that is needed.
+// take decides a batch, after what it needs is fetched where that is needed.
 func (t *term) take(ctx context.Context, b *Batch) error {
-	if t.sequencer.config.Now().Sub(b.submitted) > batchPatience {
-		// Its sender was told long ago that it failed; doing it now would
-		// surprise.
-		b.refuse(streams.RejectRetry(streams.Unavailable, time.Second, "the command waited too long"))
+	if t.tooLate(b) {
 		return nil
 	}
-	if t.lookUp(ctx, b) {
-		return nil // comes back through looked
+	if t.load(ctx, b) {
+		return nil // comes back through fetched, or from behind
 	}
 	return t.decide(b)
+}
+
+// tooLate refuses a batch that has waited too long: its sender was told long
+// ago that it failed, and doing it now would surprise.
+func (t *term) tooLate(b *Batch) bool {
+	if t.sequencer.config.Now().Sub(b.submitted) <= batchPatience {
+		return false
+	}
+	b.refuse(streams.RejectRetry(streams.Unavailable, time.Second, "the command waited too long"))
+	return true
 }
 
 // decide decides all commands of a batch and queues it for its answer.
@@ -123,6 +131,9 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 	}
 	st := t.fold.existing(c.Group)
 	t.target(c)
+	if len(st.Missing(c.Request)) > 0 { // could not be loaded
+		return rejected(streams.RejectRetry(streams.Unavailable, time.Second, "what the command is about can't be looked up now"))
+	}
 	decision, err := st.Decide(c.Request, now)
 	if err != nil {
 		return rejected(streams.AsRejection(err))

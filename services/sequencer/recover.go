@@ -30,6 +30,10 @@ type fold struct {
 	checkpoint streams.Seq // up to which the snapshot was complete
 	passed     bool        // another owner stood since this one's former term
 	replayed   int         // messages read from the log
+
+	held    int             // entities in memory that could be loaded again, of all groups
+	order   []streams.Group // of groups, as eviction goes through them
+	evictAt int             // in order
 }
 
 type channelKey struct {
@@ -49,7 +53,8 @@ func (f *fold) group(g streams.Group) *group.State {
 	s := f.groups[g]
 	if s == nil {
 		s = group.New(g)
-		f.groups[g] = s
+		s.CountIn(&f.held)
+		f.groups[g], f.order = s, append(f.order, g)
 	}
 	return s
 }
@@ -206,7 +211,7 @@ func (s *Sequencer) replay(f *fold, e *streams.Event, epoch streams.Epoch, store
 	f.dedup.add(e, stored.UnixMilli())
 }
 
-// readSnapshot reads the records up to the term's own fence among them. Pages
+// readSnapshot reads the records a term begins with up to the term's own fence among them. Pages
 // may come from replicas of different age: a record that one no longer has,
 // and the next does not have yet, is missing unless all is read up to there.
 func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq) error {
@@ -235,11 +240,6 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 			if s.config.Now().Sub(m.Time) <= beaconCover { // it moved shortly before
 				f.moved[channelKey{token.Group, token.Channel}] = beaconTimes
 			}
-		case token.Member != "":
-			record := &streampb.MemberRecord{}
-			if err = proto.Unmarshal(m.Data, record); err == nil {
-				f.group(token.Group).RestoreMember(token.Member, record)
-			}
 		default:
 			record := &streampb.GroupRecord{}
 			if err = proto.Unmarshal(m.Data, record); err == nil {
@@ -252,7 +252,7 @@ func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq
 		return nil
 	}
 	for last < fence {
-		if err := reader.Scan(ctx, streams.StatePattern(p), last+1, fence, visit); err != nil {
+		if err := reader.Scan(ctx, streams.StateFilter(p), last+1, fence, visit); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {

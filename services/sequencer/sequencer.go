@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/throng/throng/services/group"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
 )
@@ -98,7 +99,7 @@ func cause(err error) string {
 }
 
 // term is one stretch of ownership. All fields are owned by the goroutine in
-// serve; goroutines it starts only send to looked and are waited for.
+// serve; goroutines it starts only send to fetched and are waited for.
 type term struct {
 	sequencer *Sequencer
 	log       *eventlog.Term
@@ -106,6 +107,7 @@ type term struct {
 	logName   string
 	fold      *fold
 	committed streams.Seq // everything up to here is stored
+	stored    streams.Seq // and of the snapshot's stream
 	waiting   []*Batch    // decided, not answered, oldest first
 	snap      snapshot
 	authors   *authors
@@ -114,9 +116,8 @@ type term struct {
 	chunk        int // records a tick encodes for a snapshot
 	nextSnapshot time.Time
 
-	looked  chan *Batch   // batches whose targets were looked up; see target.go. Never closed.
-	lookups chan struct{} // a place for each running lookup
-	wait    sync.WaitGroup
+	loads *loads
+	wait  sync.WaitGroup
 }
 
 func (s *Sequencer) runTerm(ctx context.Context) error {
@@ -170,7 +171,7 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 		err = errors.Join(err, t.drain())
 	}
 	cancel(nil)
-	s.unanswered = append(t.waiting, t.abandonLookups()...)
+	s.unanswered = append(t.waiting, t.abandonLoads()...)
 	if leaving {
 		for _, b := range s.unanswered {
 			b.refuse(streams.RejectRetry(streams.Unavailable, 500*time.Millisecond, "the partition is changing hands"))
@@ -205,8 +206,11 @@ func (t *term) serve(ctx context.Context) error {
 	retain := time.NewTicker(t.sequencer.config.RetainEvery)
 	defer retain.Stop()
 	for {
-		inbox := t.sequencer.inbox
+		inbox, fetched := t.sequencer.inbox, t.loads.fetched
 		if t.full() {
+			inbox, fetched = nil, nil
+		}
+		if len(t.loads.behind) >= maxBehind {
 			inbox = nil
 		}
 		if t.retention.renew && t.log.Unsettled() == 0 {
@@ -224,12 +228,12 @@ func (t *term) serve(ctx context.Context) error {
 			return nil
 		case b := <-inbox:
 			err = t.take(ctx, b)
-		case b := <-t.looked:
-			err = t.decide(b)
+		case f := <-fetched:
+			err = t.arrived(ctx, f)
 		case reply := <-t.log.Replies():
 			err = t.settle(t.log.Settle(reply))
 		case reply := <-t.state.Replies():
-			err = settleState(t.state.Settle(reply))
+			err = t.settleState(t.state.Settle(reply))
 		case msg := <-t.retention.inbox:
 			t.retention.hear(msg)
 		case o := <-t.retention.purged:
@@ -241,7 +245,7 @@ func (t *term) serve(ctx context.Context) error {
 			t.fold.dedup.expire(t.now())
 			t.dropChunks(ctx)
 		case <-tick.C:
-			if err = t.tick(); err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
+			if err = t.tick(ctx); err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
 				err = errHandover
 			}
 		}
@@ -283,11 +287,14 @@ func (t *term) full() bool {
 }
 
 // tick does what time brings: appends fall overdue, snapshots due.
-func (t *term) tick() error {
+func (t *term) tick(ctx context.Context) error {
+	if err := t.advance(ctx); err != nil {
+		return err
+	}
 	if err := t.settle(t.log.Overdue(ackPatience)); err != nil {
 		return err
 	}
-	if err := settleState(t.state.Overdue(ackPatience)); err != nil {
+	if err := t.settleState(t.state.Overdue(ackPatience)); err != nil {
 		return err
 	}
 	if now := t.sequencer.config.Now(); now.After(t.nextSnapshot) {
@@ -296,15 +303,20 @@ func (t *term) tick() error {
 		}
 		t.nextSnapshot = now.Add(t.sequencer.config.SnapshotEvery)
 	}
+	dropped := t.fold.evict(t.sequencer.config.MaxHeld, func(key entityKey) bool {
+		return t.loads.pinned[key] > 0 || t.loads.pinned[entityKey{key.group, group.Entity{Member: group.AllMembers}}] > 0
+	})
+	t.sequencer.config.Metrics.Evicted.Add(float64(dropped))
 	return t.stepSnapshot()
 }
 
 // settleState ends the term if a record was not stored.
-func settleState(acks []eventlog.Ack) error {
+func (t *term) settleState(acks []eventlog.Ack) error {
 	for _, ack := range acks {
 		if ack.Err != nil {
 			return fmt.Errorf("write snapshot: %w", ack.Err)
 		}
+		t.stored = ack.First + streams.Seq(ack.Count) - 1
 	}
 	return nil
 }
@@ -321,16 +333,19 @@ func (t *term) drain() error {
 		select {
 		case b := <-t.sequencer.inbox:
 			err = t.take(context.Background(), b)
-		case b := <-t.looked:
-			err = t.decide(b)
+		case f := <-t.loads.fetched:
+			err = t.arrived(context.Background(), f)
 		case reply := <-t.log.Replies():
 			err = t.settle(t.log.Settle(reply))
 		case reply := <-t.state.Replies():
-			err = settleState(t.state.Settle(reply))
+			err = t.settleState(t.state.Settle(reply))
 		case <-deadline:
 			return nil
 		case <-tick.C:
-			if len(t.waiting) > 0 || len(t.lookups) > 0 {
+			if err = t.advance(context.Background()); err != nil {
+				return err
+			}
+			if len(t.waiting) > 0 || !t.loads.idle() {
 				continue
 			}
 			if !snapshotStarted && t.snap.seq == 0 {

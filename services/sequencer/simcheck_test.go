@@ -268,7 +268,7 @@ func (w *simWorld) checkOwner(h *history) {
 				w.problem("%s lacks the group %s", what, key.group)
 				continue
 			}
-			if got := simRecord(f.groups[key.group], key.entity); got != want {
+			if got := w.simRecordOf(f.groups[key.group], key); got != want {
 				w.problem("%s of %v is %s, the log says %s", what, key, got, want)
 			}
 		}
@@ -291,6 +291,20 @@ func (w *simWorld) checkOwner(h *history) {
 	if owner.term.fold.checkpoint > w.log.last() {
 		w.problem("the checkpoint %d is ahead of the log's %d", owner.term.fold.checkpoint, w.log.last())
 	}
+}
+
+// simRecordOf is an entity as the owner has it, in memory or stored.
+func (w *simWorld) simRecordOf(st *group.State, key entityKey) string {
+	var stored []byte
+	if seq := w.state.lastOf[entitySubject(0, key)]; seq != 0 {
+		stored = w.state.messages[seq-1].data
+	}
+	if key.entity.Member != "" && st.MemberRecord(key.entity.Member) == nil {
+		if err := st.Restore(key.entity, stored); err != nil {
+			w.problem("restore %v: %v", key, err)
+		}
+	}
+	return simRecord(st, key.entity)
 }
 
 func simRecord(st *group.State, entity group.Entity) string {

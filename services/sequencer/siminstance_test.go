@@ -45,7 +45,7 @@ func (i *simInstance) start() {
 		Deployment: topology.Deployment{Partitions: 1, Replicas: replicas},
 		Claims:     NewClaims(nil, i.name, 1), Logger: slog.New(slog.DiscardHandler), Metrics: simMetrics,
 		Now: func() time.Time { return w.now }, SnapshotEvery: 300 * time.Millisecond,
-		WithoutDedup: w.sabotage.withoutDedup,
+		WithoutDedup: w.sabotage.withoutDedup, MaxHeld: 2,
 	}
 	i.seq = newSequencer(config, i.conn, func(f func()) { i.tasks = append(i.tasks, f) })
 	w.trace("%s starts", i.name)
@@ -129,7 +129,7 @@ func (i *simInstance) end() {
 		}
 	}
 	i.requests = nil
-	i.seq.unanswered = append(t.waiting, t.abandonLookups()...)
+	i.seq.unanswered = append(t.waiting, t.abandonLoads()...)
 	t.close()
 	i.term = nil
 }
@@ -195,14 +195,14 @@ func (i *simInstance) serve(t *term, which int) (did bool, err error) {
 			return true, i.seq.Submit(b)
 		}
 	case 1:
-		if len(i.seq.inbox) > 0 && !t.full() {
+		if len(i.seq.inbox) > 0 && !t.full() && len(t.loads.behind) < maxBehind {
 			err := t.take(context.Background(), <-i.seq.inbox)
 			i.answerEarly(t)
 			return true, err
 		}
 	case 2:
-		if len(t.looked) > 0 {
-			return true, t.decide(<-t.looked)
+		if len(t.loads.fetched) > 0 && !t.full() {
+			return true, t.arrived(context.Background(), <-t.loads.fetched)
 		}
 	case 3:
 		if len(t.log.Replies()) > 0 {
@@ -210,7 +210,7 @@ func (i *simInstance) serve(t *term, which int) (did bool, err error) {
 		}
 	case 4:
 		if len(t.state.Replies()) > 0 {
-			return true, settleState(t.state.Settle(<-t.state.Replies()))
+			return true, t.settleState(t.state.Settle(<-t.state.Replies()))
 		}
 	case 5:
 		return true, i.tick(t)
@@ -240,7 +240,7 @@ func (i *simInstance) tick(t *term) error {
 		defer func(committed streams.Seq) { t.committed = committed }(t.committed)
 		t.committed = t.log.Next() - 1
 	}
-	return t.tick()
+	return t.tick(context.Background())
 }
 
 func (i *simInstance) answerEarly(t *term) {
@@ -264,9 +264,9 @@ func (i *simInstance) unrest() string {
 		return ""
 	case i.term == nil:
 		return "does not serve"
-	case len(i.requests)+len(i.seq.inbox)+len(i.tasks)+len(i.term.looked)+len(i.term.waiting) > 0:
-		return fmt.Sprintf("has commands to decide: %d requests, %d in the inbox, %d tasks, %d looked up, %d waiting",
-			len(i.requests), len(i.seq.inbox), len(i.tasks), len(i.term.looked), len(i.term.waiting))
+	case len(i.requests)+len(i.seq.inbox)+len(i.tasks)+len(i.term.loads.places)+len(i.term.loads.behind)+len(i.term.waiting) > 0:
+		return fmt.Sprintf("has commands to decide: %d requests, %d in the inbox, %d tasks, %d fetching, %d behind, %d waiting",
+			len(i.requests), len(i.seq.inbox), len(i.tasks), len(i.term.loads.places), len(i.term.loads.behind), len(i.term.waiting))
 	case i.term.log.Unsettled()+i.term.state.Unsettled() > 0:
 		return "has appends in flight"
 	}

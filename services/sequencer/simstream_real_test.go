@@ -61,7 +61,7 @@ func TestSimulatedStreamIsLikeTheServer(t *testing.T) {
 			var answers []*nats.Msg
 			err := transport.RequestMany(ctx, "$JS.API.DIRECT.GET."+s.name, get, func(m *nats.Msg) bool {
 				answers = append(answers, m)
-				return m.Header.Get("Status") == "" && strings.Contains(string(get), "batch")
+				return m.Header.Get("Status") == "" && (strings.Contains(string(get), "batch") || strings.Contains(string(get), "multi_last"))
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -116,7 +116,9 @@ func simAppends(rng *rand.Rand, s *simStream, subjects []string, round int) []*n
 func simAsk(rng *rand.Rand, s *simStream, subjects []string) []byte {
 	filter := append(subjects, s.prefix+">", s.prefix+"g.>")[rng.IntN(6)]
 	ask := map[string]any{"seq": 1 + rng.IntN(int(s.last())+3), "next_by_subj": filter}
-	switch rng.IntN(4) {
+	switch rng.IntN(5) {
+	case 3:
+		ask = map[string]any{"multi_last": []string{subjects[rng.IntN(4)], s.prefix + []string{"g.*", "h.a", "h.none"}[rng.IntN(3)]}}
 	case 0:
 		ask = map[string]any{"last_by_subj": subjects[rng.IntN(4)]}
 	case 1:
@@ -148,7 +150,7 @@ func simOutcome(t *testing.T, data []byte) string {
 func simSeen(answers []*nats.Msg) string {
 	var seen strings.Builder
 	for _, m := range answers {
-		for _, header := range []string{"Status", "Nats-Sequence", "Nats-Subject", "Nats-Num-Pending"} {
+		for _, header := range []string{"Status", "Nats-Sequence", "Nats-Subject", "Nats-Num-Pending", "Nats-UpTo-Sequence"} {
 			if header != "Nats-Num-Pending" || m.Header.Get("Status") == "204" {
 				seen.WriteString(m.Header.Get(header) + " ")
 			}

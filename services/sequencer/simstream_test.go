@@ -3,6 +3,7 @@ package sequencer
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -158,6 +159,7 @@ type simGet struct {
 	Start *time.Time `json:"start_time"`
 	Next  string     `json:"next_by_subj"`
 	Last  string     `json:"last_by_subj"`
+	Multi []string   `json:"multi_last"`
 	Batch int        `json:"batch"`
 }
 
@@ -166,6 +168,9 @@ func (s *simStream) get(body []byte, head streams.Seq) []*nats.Msg {
 	get := simGet{}
 	if err := json.Unmarshal(body, &get); err != nil {
 		panic(err)
+	}
+	if get.Multi != nil {
+		return s.getNewest(get.Multi, head)
 	}
 	var found []simMessage
 	for _, m := range s.visible(head) {
@@ -201,6 +206,28 @@ func (s *simStream) get(body []byte, head streams.Seq) []*nats.Msg {
 	}})
 }
 
+// getNewest answers for the newest message of each subject.
+func (s *simStream) getNewest(subjects []string, head streams.Seq) []*nats.Msg {
+	newest := map[string]bool{}
+	var answers []*nats.Msg
+	visible := s.visible(head)
+	for i := len(visible) - 1; i >= 0; i-- {
+		m := visible[i]
+		if !newest[m.subject] && slices.ContainsFunc(subjects, func(f string) bool { return simMatches(f, m.subject) }) {
+			newest[m.subject] = true
+			answers = append(answers, m.answer())
+		}
+	}
+	if len(answers) == 0 {
+		return []*nats.Msg{{Header: nats.Header{"Status": []string{"404"}, "Description": []string{"No Results"}}}}
+	}
+	slices.Reverse(answers)
+	return append(answers, &nats.Msg{Header: nats.Header{
+		"Status": []string{"204"}, "Description": []string{"EOB"}, "Nats-Num-Pending": []string{"0"},
+		"Nats-UpTo-Sequence": []string{strconv.FormatUint(uint64(head), 10)},
+	}})
+}
+
 func (m simMessage) answer() *nats.Msg {
 	return &nats.Msg{Data: m.data, Header: nats.Header{
 		"Nats-Subject":    []string{m.subject},
@@ -210,8 +237,12 @@ func (m simMessage) answer() *nats.Msg {
 }
 
 // simMatches knows the filters the project uses: literals, and those that end
-// with the full wildcard.
+// with a wildcard.
 func simMatches(filter, subject string) bool {
+	if prefix, ok := strings.CutSuffix(filter, "*"); ok {
+		rest, ok := strings.CutPrefix(subject, prefix)
+		return ok && rest != "" && !strings.Contains(rest, ".")
+	}
 	if prefix, ok := strings.CutSuffix(filter, ">"); ok {
 		return strings.HasPrefix(subject, prefix) && len(subject) > len(prefix)
 	}

@@ -21,6 +21,7 @@ type snapshot struct {
 	queue  []entityKey // to be taken
 	held   []heldChunk // taken, waiting for the log
 	closed bool        // the checkpoint is handed in
+	groups []streams.Group
 }
 
 type entityKey struct {
@@ -50,6 +51,7 @@ func (t *term) startSnapshot() error {
 	}
 	t.snap.held = append(t.snap.held, heldChunk{need: t.snap.seq, records: window})
 	for g := range t.fold.dirty {
+		t.snap.groups = append(t.snap.groups, g)
 		for _, entity := range t.fold.groups[g].TakeDirty() {
 			t.snap.queue = append(t.snap.queue, entityKey{group: g, entity: entity})
 		}
@@ -88,6 +90,9 @@ func (t *term) stepSnapshot() error {
 	}
 	if t.snap.closed {
 		t.fold.checkpoint = t.snap.seq
+		for _, g := range t.snap.groups {
+			t.fold.groups[g].Saved()
+		}
 		t.snap = snapshot{}
 		t.sequencer.config.Metrics.Snapshots.Inc()
 		return nil
@@ -102,17 +107,8 @@ func (t *term) stepSnapshot() error {
 }
 
 func (t *term) record(key entityKey) (eventlog.Record, error) {
-	p, st := t.sequencer.config.Partition, t.fold.groups[key.group]
-	var subject string
-	var message proto.Message
-	switch {
-	case key.entity.Channel != "":
-		subject, message = streams.StateChannel(p, key.group, key.entity.Channel), st.ChannelRecord(key.entity.Channel)
-	case key.entity.Member != "":
-		subject, message = streams.StateMember(p, key.group, key.entity.Member), st.MemberRecord(key.entity.Member)
-	default:
-		subject, message = streams.StateGroup(p, key.group), st.GroupRecord()
-	}
+	subject := entitySubject(t.sequencer.config.Partition, key)
+	message := t.fold.groups[key.group].Record(key.entity)
 	data, err := proto.Marshal(message)
 	if err != nil {
 		return eventlog.Record{}, fmt.Errorf("encode record %s: %w", subject, err)

@@ -33,8 +33,7 @@ func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
 func (s *Sequencer) newTerm(logName string, retention *retention) *term {
 	return &term{
 		sequencer: s, logName: logName, authors: newAuthors(), retention: retention,
-		looked: make(chan *Batch, maxLookups), lookups: make(chan struct{}, maxLookups),
-		chunk: chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
+		loads: newLoads(), chunk: chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
 	}
 }
 
@@ -47,8 +46,8 @@ func (t *term) begin(ctx context.Context) (err error) {
 	if t.state, err = s.fence(ctx, streams.StateStream(p), streams.StateFence(p)); err != nil {
 		return err
 	}
-	t.committed = streams.Seq(t.log.Epoch())
-	t.fold, err = s.recoverFold(ctx, t.committed, streams.Seq(t.state.Epoch()))
+	t.committed, t.stored = streams.Seq(t.log.Epoch()), streams.Seq(t.state.Epoch())
+	t.fold, err = s.recoverFold(ctx, t.committed, t.stored)
 	return err
 }
 

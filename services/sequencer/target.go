@@ -62,10 +62,10 @@ func (t *term) target(c *Command) {
 	}
 }
 
-// lookUp starts searching the log for the messages a batch is about and that
-// are not remembered. It returns false if there are none, or if too many
-// searches are running: those commands are answered unavailable.
-func (t *term) lookUp(ctx context.Context, b *Batch) bool {
+// missingTargets lists the commands of a batch about messages whose authors
+// are not remembered. It is empty while too many searches are running: those
+// commands are answered unavailable.
+func (t *term) missingTargets(b *Batch) []int {
 	var missing []int
 	for i := range b.Commands {
 		c := &b.Commands[i]
@@ -80,39 +80,18 @@ func (t *term) lookUp(ctx context.Context, b *Batch) bool {
 			missing = append(missing, i)
 		}
 	}
-	if len(missing) == 0 {
-		return false
+	if t.loads.searching >= maxLookups {
+		return nil
 	}
-	select {
-	case t.lookups <- struct{}{}:
-	default:
-		return false
-	}
-	head := t.committed
-	t.wait.Add(1)
-	t.sequencer.spawn(func() { // waited for in term.close
-		defer t.wait.Done()
-		for _, i := range missing {
-			key, _ := targetOf(&b.Commands[i])
-			if author, ok := t.sequencer.author(ctx, key, head); ok {
-				b.Commands[i].Request.Target = &group.Target{Author: author}
-			}
-		}
-		<-t.lookups
-		t.looked <- b // holds maxLookups, as many as may run
-	})
-	return true
+	return missing
 }
 
-// abandonLookups waits for the searches, whose context has ended, and returns
-// their batches.
-func (t *term) abandonLookups() []*Batch {
-	t.wait.Wait()
-	var batches []*Batch
-	for len(t.looked) > 0 {
-		batches = append(batches, <-t.looked)
+// searchTarget looks for the message a command is about, up to head.
+func (s *Sequencer) searchTarget(ctx context.Context, c *Command, head streams.Seq) {
+	key, _ := targetOf(c)
+	if author, ok := s.author(ctx, key, head); ok {
+		c.Request.Target = &group.Target{Author: author}
 	}
-	return batches
 }
 
 // author finds who wrote a message: in the log, or in ClickHouse where the log
