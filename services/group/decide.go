@@ -33,8 +33,22 @@ type Decision struct {
 // Decide says what a command does now (ms since 1970 UTC), or returns a
 // [*streams.Rejection]. It changes nothing.
 func (s *State) Decide(r Request, now int64) (Decision, error) {
-	if body, ok := r.Body.(*streampb.CreateGroup); ok {
+	switch body := r.Body.(type) {
+	case *streampb.CreateGroup:
+		if body.GetKind() == kindDirect {
+			return s.createDirect(r, body, now)
+		}
 		return s.createGroup(r, body, now)
+	case *streampb.Block:
+		return s.block(r, body, now)
+	case *streampb.Send:
+		if body.GetPeer() != "" {
+			return s.sendDirect(r, body, now)
+		}
+	case *streampb.Join:
+		if s.group.Direct() {
+			return Decision{}, notInDirect()
+		}
 	}
 	if !s.Exists() {
 		return Decision{}, s.noGroup(r)
@@ -53,6 +67,12 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 	switch body := r.Body.(type) {
 	case *streampb.UpdateGroup:
 		return s.updateGroup(r, body)
+	case *streampb.DeleteGroup:
+		return s.deleteGroup(r, body)
+	case *streampb.ActOnMember:
+		return s.actOnMember(r, body, now)
+	case *streampb.Invite:
+		return s.invite(r, body, now)
 	case *streampb.ReadGroup:
 		return answer(&streampb.Result{GroupInfo: s.info(r.User)})
 	case *streampb.CreateChannel:
@@ -60,8 +80,14 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 	case *streampb.Leave:
 		return s.leave(r, body)
 	case *streampb.Send:
+		if err := s.taken(r); err != nil {
+			return Decision{}, err
+		}
 		return s.send(r, body, now)
 	case *streampb.Edit:
+		if err := s.taken(r); err != nil {
+			return Decision{}, err
+		}
 		return s.edit(r, body, now)
 	case *streampb.Recall:
 		return s.recall(r, body)
@@ -86,14 +112,13 @@ func one(r Request, c streams.Channel, p streams.Payload) (Decision, error) {
 }
 
 func (s *State) createGroup(r Request, body *streampb.CreateGroup, now int64) (Decision, error) {
+	if s.group.Direct() { // whether there is one or not
+		return Decision{}, streams.Reject(streams.BadRequest, "such names belong to direct groups")
+	}
 	if s.meta.seq != 0 { // a deleted one, too
 		return Decision{}, streams.Reject(streams.Conflict, "there is a group of this name already")
 	}
-	switch body.GetKind() {
-	case "community", "room":
-	case "direct":
-		return Decision{}, streams.Reject(streams.BadRequest, "groups of kind direct are not available in this version")
-	default:
+	if kind := body.GetKind(); kind != "community" && kind != "room" {
 		return Decision{}, streams.Reject(streams.BadRequest, "kind must be community, room or direct")
 	}
 	name := body.GetName()
@@ -132,6 +157,19 @@ func (s *State) updateGroup(r Request, body *streampb.UpdateGroup) (Decision, er
 	}
 	return one(r, streams.GroupChannel, streams.GroupUpdated{GroupUpdated: &streampb.GroupUpdated{
 		Kind: s.meta.kind, Name: name, Settings: settings,
+	}})
+}
+
+// deleteGroup ends a group for everybody; its name stays taken.
+func (s *State) deleteGroup(r Request, body *streampb.DeleteGroup) (Decision, error) {
+	if err := s.may(r, DeleteGroup); err != nil {
+		return Decision{}, err
+	}
+	if err := checkReason(body.GetReason()); err != nil {
+		return Decision{}, err
+	}
+	return one(r, streams.GroupChannel, streams.GroupUpdated{GroupUpdated: &streampb.GroupUpdated{
+		Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings, Deleted: true, Reason: body.GetReason(),
 	}})
 }
 

@@ -2,6 +2,7 @@ package group
 
 import (
 	"sort"
+	"time"
 
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
@@ -62,7 +63,7 @@ func (s *State) atMembers() (Decision, error) {
 func (s *State) joining(r Request, u streams.User, role streampb.Role, now int64) *streampb.MemberJoined {
 	had := s.standing(u)
 	after := had.state()
-	if had.role == streampb.Role_ROLE_NONE {
+	if had.role == everybody {
 		after.Joined, after.JoinedSeq = happened(r, now), 0
 		after.UserGroups = nil
 	}
@@ -71,39 +72,81 @@ func (s *State) joining(r Request, u streams.User, role streampb.Role, now int64
 	return &streampb.MemberJoined{Member: string(u), Role: role, Census: census, Members: census.GetMembers(), State: after}
 }
 
-// join makes the caller a member. What a back end imports from elsewhere (with
-// a time) is recorded as it happened, also for who is a member already.
+// join makes the caller a member, or one who waits to be let in. What a back
+// end imports from elsewhere (with a time) is recorded as it happened, also for
+// who is a member already.
 func (s *State) join(r Request, body *streampb.Join, now int64) (Decision, error) {
+	if err := s.may(r, JoinGroup); err != nil {
+		return Decision{}, err
+	}
 	if err := checkReason(body.GetReason()); err != nil {
 		return Decision{}, err
 	}
-	role := s.role(r.User)
+	m, role, imported := s.standing(r.User), anyMember, r.TS != 0
 	switch {
-	case role == streampb.Role_ROLE_NONE:
-		role = streampb.Role_ROLE_MEMBER
-	case r.TS == 0:
+	case m.role != everybody && !imported:
 		return s.atMembers()
+	case m.role != everybody:
+		role = m.role
+	case m.bannedNow(now) && !imported:
+		return Decision{}, m.keptOut(now)
 	}
-	if s.meta.settings.GetJoin() == "invite" && !r.Server {
-		return Decision{}, streams.Reject(streams.Forbidden, "this group is joined by invitation")
+	invite := s.invitation(body.GetCodeHash(), now)
+	if invite == nil && !r.Server {
+		switch s.meta.settings.GetJoin() {
+		case "invite":
+			return Decision{}, streams.Reject(streams.Forbidden, "this group is joined by invitation")
+		case "approval":
+			return s.ask(r, body)
+		}
 	}
 	joined := s.joining(r, r.User, role, now)
-	joined.Reason = body.GetReason()
+	joined.Reason, joined.Invite = body.GetReason(), invite.GetInvite()
 	return one(r, streams.MembersChannel, streams.MemberJoined{MemberJoined: joined})
 }
 
+// keptOut is the refusal of who is banned.
+func (m *member) keptOut(now int64) error {
+	if m.bannedUntil == 0 {
+		return streams.Reject(streams.Banned, "you are banned from this group")
+	}
+	return streams.RejectRetry(streams.Banned, time.Duration(m.bannedUntil-now)*time.Millisecond, "you are banned from this group")
+}
+
+// ask notes that the caller wants to join.
+func (s *State) ask(r Request, body *streampb.Join) (Decision, error) {
+	m := s.standing(r.User)
+	if m.waiting {
+		d, err := s.atMembers()
+		d.Answer.Waiting = true
+		return d, err
+	}
+	after := m.state()
+	after.Waiting, after.Banned, after.BannedUntil = true, false, 0 // of a ban, at most an expired one was left
+	return one(r, streams.MembersChannel, streams.JoinRequested{JoinRequested: &streampb.JoinRequested{
+		Member: string(r.User), Reason: body.GetReason(), State: after,
+	}})
+}
+
+// Waits reports whether a user has asked to join and is not answered, as far as
+// memory knows.
+func (s *State) Waits(u streams.User) bool { return s.standing(u).waiting }
+
 func (s *State) leave(r Request, body *streampb.Leave) (Decision, error) {
+	if err := s.may(r, LeaveGroup); err != nil {
+		return Decision{}, err
+	}
 	if err := checkReason(body.GetReason()); err != nil {
 		return Decision{}, err
 	}
 	role := s.role(r.User)
-	switch {
-	case role == streampb.Role_ROLE_OWNER && s.meta.census.GetOwners() <= 1:
-		return Decision{}, lastOwner()
-	case role == streampb.Role_ROLE_NONE && r.TS == 0:
+	if err := s.stays(s.standing(r.User)); err != nil {
+		return Decision{}, err
+	}
+	if role == everybody && r.TS == 0 {
 		return s.atMembers()
 	}
-	census := s.censusAfter(role, streampb.Role_ROLE_NONE)
+	census := s.censusAfter(role, everybody)
 	return one(r, streams.MembersChannel, streams.MemberLeft{MemberLeft: &streampb.MemberLeft{
 		Member: string(r.User), Reason: body.GetReason(), Members: census.GetMembers(), Census: census,
 		State: s.standing(r.User).gone(),
@@ -118,7 +161,7 @@ func lastOwner() error {
 // and comes back is still muted.
 func (m *member) gone() *streampb.MemberState {
 	after := m.state()
-	after.Role, after.UserGroups, after.Waiting = streampb.Role_ROLE_NONE, nil, false
+	after.Role, after.UserGroups, after.Waiting = everybody, nil, false
 	return after
 }
 
@@ -143,7 +186,7 @@ func (s *State) memberPage(body *streampb.ReadMembers) *streampb.MemberPage {
 	at := sort.Search(len(all), func(i int) bool { return string(all[i]) > body.GetAfter() })
 	for ; at < len(all); at++ {
 		m := s.members[all[at]]
-		if want := body.GetRole(); want != streampb.Role_ROLE_NONE && m.role != want {
+		if want := body.GetRole(); want != everybody && m.role != want {
 			continue
 		}
 		if len(page.Members) == limit {

@@ -139,9 +139,7 @@ func (s *State) mayAs(r Request, a Action, least streampb.Role) error {
 	}
 	switch {
 	case s.meta.kind == kindDirect && !rules[a].direct:
-		return streams.Reject(streams.Forbidden, "not in a direct group")
-	case a == BlockPeer && s.meta.kind != kindDirect:
-		return streams.Reject(streams.Forbidden, "blocking is for direct groups")
+		return notInDirect()
 	case r.Server || s.role(r.User) >= least:
 		return nil
 	}

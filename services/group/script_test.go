@@ -1,6 +1,7 @@
 package group_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,7 +26,8 @@ var update = flag.Bool("update", false, "rewrite what the scripts recorded")
 //	<user> <command> <field>=<value>…
 //
 // is followed by its events or its refusal, each after "> ". `now <ms>` sets
-// the clock, `server <user> …` and `import <ms> <user> …` speak as a back end.
+// the clock, `direct <a> <b>` begins with the group of two users,
+// `server <user> …` and `import <ms> <user> …` speak as a back end.
 // -update records anew: commit only changes whose cause you understand and want.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -60,8 +62,10 @@ type script struct {
 	authors map[string]streams.User // "channel/n"
 }
 
+func newState(g streams.Group) *group.State { return group.New(g) }
+
 func newScript(t *testing.T) *script {
-	return &script{t: t, state: group.New("g"), now: 1_000_000, authors: map[string]streams.User{}}
+	return &script{t: t, state: newState("g"), now: 1_000_000, authors: map[string]streams.User{}}
 }
 
 func (s *script) run(text string) string {
@@ -88,6 +92,10 @@ func (s *script) line(line string) []string {
 	switch words[0] {
 	case "now":
 		s.now = s.number(words[1])
+		return nil
+	case "direct": // the group of two users from here on
+		group := streams.DirectGroup(streams.User(words[1]), streams.User(words[2]))
+		s.state = newState(group)
 		return nil
 	case "server":
 		r.Server, words = true, words[1:]
@@ -177,7 +185,25 @@ func (s *script) body(command string, f map[string]string) any {
 	}
 	switch command {
 	case "create_group":
-		return &streampb.CreateGroup{Kind: f["kind"], Name: f["name"], Settings: s.settings(f)}
+		body := &streampb.CreateGroup{Kind: f["kind"], Name: f["name"], Peer: f["peer"]}
+		if body.Peer == "" {
+			body.Settings = s.settings(f)
+		}
+		return body
+	case "delete_group":
+		return &streampb.DeleteGroup{Reason: f["reason"]}
+	case "block", "unblock":
+		return &streampb.Block{Peer: f["peer"], Undo: command == "unblock"}
+	case "invite":
+		body := &streampb.Invite{Invite: f["invite"], Expires: int64(uint("expires")), Uses: uint("uses"), Hash: codeHash(f["code"])}
+		if f["code"] == "short" {
+			body.Hash = body.Hash[:31]
+		}
+		return body
+	case "invite_revoke":
+		return &streampb.Invite{Invite: f["invite"]}
+	case "add", "kick", "ban", "unban", "mute", "unmute", "role", "decline", "user_groups", "odd":
+		return s.act(command, f)
 	case "update_group":
 		body := &streampb.UpdateGroup{Settings: s.settings(f)}
 		if name, ok := f["name"]; ok {
@@ -187,13 +213,13 @@ func (s *script) body(command string, f map[string]string) any {
 	case "create_channel":
 		return &streampb.CreateChannel{Channel: f["channel"], Kind: f["kind"], Name: f["name"]}
 	case "join":
-		return &streampb.Join{Reason: f["reason"]}
+		return &streampb.Join{Reason: f["reason"], CodeHash: codeHash(f["code"])}
 	case "leave":
 		return &streampb.Leave{Reason: f["reason"]}
 	case "send":
 		body := &streampb.Send{
 			Channel: f["channel"], Type: "text", Body: []byte(strings.Repeat(f["body"], int(max(1, uint("times"))))),
-			MentionAll: f["mention_all"] != "", ReplyTo: uint("reply_to"), TtlMs: int64(uint("ttl_ms")),
+			MentionAll: f["mention_all"] != "", ReplyTo: uint("reply_to"), TtlMs: int64(uint("ttl_ms")), Peer: f["peer"],
 		}
 		if f["mentions"] != "" {
 			body.Mentions = strings.Split(f["mentions"], ",")
@@ -204,9 +230,12 @@ func (s *script) body(command string, f map[string]string) any {
 	case "recall":
 		return &streampb.Recall{Channel: f["channel"], N: uint("n")}
 	case "members":
-		return &streampb.ReadMembers{After: f["after"], Limit: uint32(uint("limit"))}
+		role, _ := streams.ParseRole(f["role"])
+		return &streampb.ReadMembers{After: f["after"], Limit: uint32(uint("limit")), Role: role}
 	case "group":
 		return &streampb.ReadGroup{}
+	case "snapshot":
+		return &streampb.ReadSnapshot{}
 	case "access":
 		return &streampb.ReadAccess{}
 	}
@@ -222,6 +251,19 @@ func (s *script) settings(f map[string]string) *streampb.SettingsPatch {
 	if v, ok := f["history"]; ok {
 		patch.History = &v
 	}
+	if v, ok := f["edit_window_ms"]; ok {
+		patch.EditWindowMs = proto.Int64(s.number(v))
+	}
+	if v, ok := f["room_idle_ms"]; ok {
+		patch.RoomIdleMs = proto.Int64(s.number(v))
+	}
+	if v, ok := f["hook"]; ok {
+		patch.Hook = &v
+	}
+	if v, ok := f["threads"]; ok {
+		role, _ := streams.ParseRole(v)
+		patch.Threads = role.Enum()
+	}
 	if v, ok := f["mute_all"]; ok {
 		patch.MuteAll = proto.Bool(v == "true")
 	}
@@ -232,4 +274,39 @@ func (s *script) settings(f map[string]string) *streampb.SettingsPatch {
 		patch.MaxMessageBytes = proto.Int64(s.number(v))
 	}
 	return patch
+}
+
+// act is what one user does about another: `<user> mute user=<whom> …`.
+func (s *script) act(do string, f map[string]string) *streampb.ActOnMember {
+	role, known := streams.ParseRole(f["role"])
+	if f["role"] != "" && !known {
+		role = 9
+	}
+	body := &streampb.ActOnMember{
+		User: f["user"], Role: role, Reason: f["reason"],
+		Act: streampb.Act(streampb.Act_value["ACT_"+strings.ToUpper(do)]),
+	}
+	if f["until"] != "" {
+		body.Until = s.number(f["until"])
+	}
+	if f["groups"] != "" {
+		body.UserGroups = strings.Split(f["groups"], ",")
+	}
+	if times := f["times"]; times != "" { // so many groups
+		for i := range s.number(times) {
+			body.UserGroups = append(body.UserGroups, fmt.Sprint("g", i))
+		}
+	}
+	if f["reason"] == "long" {
+		body.Reason = strings.Repeat("x", int(s.number(f["bytes"])))
+	}
+	return body
+}
+
+func codeHash(code string) []byte {
+	if code == "" {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(code))
+	return sum[:]
 }

@@ -124,6 +124,9 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 	if dup := t.duplicate(c, now); dup != nil {
 		// What this batch itself wrote in a former term is no repetition.
 		dup.Duplicate = dup.Duplicate && !b.appended[i]
+		if _, join := c.Request.Body.(*streampb.Join); join && dup.GetRejection() == nil {
+			dup.Waiting = t.fold.existing(c.Group).Waits(c.Request.User) // as it is now
+		}
 		return dup
 	}
 	if c.Request.TS > now {
@@ -207,6 +210,7 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 		}
 		if e.Answer {
 			result = &streampb.Result{V: uint64(e.V), N: uint64(e.N), Seq: uint64(e.Seq), Ts: e.TS}
+			_, result.Waiting = e.Payload.(streams.JoinRequested)
 		}
 	}
 	// A reader that has seen the last event has seen them all.

@@ -9,6 +9,7 @@ import (
 	"github.com/throng/throng/services/group"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
+	"github.com/throng/throng/streams/streampb"
 )
 
 // What a command needs and memory lacks is fetched beside the deciding: the
@@ -160,8 +161,12 @@ func (t *term) missing(b *Batch) *fetch {
 	return f
 }
 
-// known reports whether a command is a repetition: it needs nothing.
+// known reports whether a command is a repetition: it needs nothing, unless its
+// answer tells how things are now.
 func (t *term) known(c *Command) bool {
+	if _, join := c.Request.Body.(*streampb.Join); join {
+		return false
+	}
 	if c.ClientID.IsZero() || t.sequencer.config.WithoutDedup {
 		return false
 	}
