@@ -63,7 +63,7 @@ func TestSubjectsAreParsedBack(t *testing.T) {
 		streams.StateGroup(1, "g"):          {Group: "g"},
 		streams.StateChannel(1, "g", "@"):   {Group: "g", Channel: "@"},
 		streams.StateMember(1, "g", "meta"): {Group: "g", Member: "meta"},
-		streams.StateDedup(1, 77):           {Dedup: true},
+		streams.StateDedup(1, 77):           {Dedup: true, First: 77},
 		streams.StateCard(1, "g", "c", 9):   {Group: "g", Channel: "c", Card: 9},
 
 		streams.StateAttribute(1, "g", "@", "seat.1:+="): {Group: "g", Channel: "@", Attribute: "seat.1:+="},

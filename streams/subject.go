@@ -175,7 +175,8 @@ func StateCard(p Partition, g Group, c Channel, n Number) string {
 // that is set.
 type StateToken struct {
 	Fence, Checkpoint bool
-	Dedup             bool // a piece of the duplicate window
+	Dedup             bool // a piece of the duplicate window,
+	First             Seq  // which begins here
 	Group             Group
 	Channel           Channel // alone, or with Attribute or Card
 	Member            User
@@ -229,7 +230,8 @@ func parseCore(tokens []string) (token StateToken, ok bool) {
 	case len(tokens) == 1 && tokens[0] == "@checkpoint":
 		return StateToken{Checkpoint: true}, true
 	case len(tokens) == 2 && tokens[0] == "@dedup" && digits(tokens[1]):
-		return StateToken{Dedup: true}, true
+		first, err := strconv.ParseUint(tokens[1], 10, 64)
+		return StateToken{Dedup: true, First: Seq(first)}, err == nil
 	case len(tokens) < 2 || !validName(tokens[0]):
 	case len(tokens) == 2 && tokens[1] == "meta":
 		return StateToken{Group: Group(tokens[0])}, true

@@ -125,7 +125,7 @@ func (n *need) add(e Entity) {
 }
 
 func (n *need) member(u streams.User) {
-	if n.state.whole && n.state.members[u] == nil {
+	if u == "" || n.state.whole && n.state.members[u] == nil {
 		return // known not to be there
 	}
 	n.add(Entity{Member: u})

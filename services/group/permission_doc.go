@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/throng/throng/streams"
-	"github.com/throng/throng/streams/streampb"
 )
 
 // PermissionTable is docs/permissions.md.
@@ -49,14 +48,4 @@ func yes(is bool) string {
 		return "yes"
 	}
 	return ""
-}
-
-// LeastRole is the role an action takes in a group with these settings, for
-// tests that compare decisions with the table; upon tells that it is refused
-// upon an equal or higher role.
-func LeastRole(a Action, settings *streampb.Settings) (least streampb.Role, upon bool) {
-	if by := rules[a].bySetting; by != nil {
-		return by(settings), rules[a].above
-	}
-	return rules[a].least, rules[a].above
 }

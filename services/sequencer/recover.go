@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/throng/throng/services/group"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
-	"github.com/throng/throng/streams/streampb"
 )
 
 // errLogLost: the log ends before what the snapshot has seen of it. It was lost
@@ -209,55 +206,4 @@ func (s *Sequencer) replay(f *fold, e *streams.Event, epoch streams.Epoch, store
 		st.Observe(e)
 	}
 	f.dedup.add(e, stored.UnixMilli())
-}
-
-// readSnapshot reads the records a term begins with up to the term's own fence among them. Pages
-// may come from replicas of different age: a record that one no longer has,
-// and the next does not have yet, is missing unless all is read up to there.
-func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq) error {
-	p, last := s.config.Partition, streams.Seq(0)
-	reader := eventlog.NewReaderOver(s.transport, streams.StateStream(p))
-	visit := func(m eventlog.Message) error {
-		last = m.Seq
-		token, ok := streams.ParseState(m.Subject)
-		if !ok {
-			return fmt.Errorf("unknown subject at %d", m.Seq)
-		}
-		var err error
-		switch {
-		case token.Fence:
-		case token.Checkpoint:
-			record := &streampb.Checkpoint{}
-			err = proto.Unmarshal(m.Data, record)
-			f.checkpoint, f.windowed = streams.Seq(record.GetSeq()), record.GetDedup()
-		case token.Dedup:
-			err = f.restoreChunk(m.Subject, m.Data)
-		case token.Channel != "":
-			record := &streampb.ChannelRecord{}
-			if err = proto.Unmarshal(m.Data, record); err == nil {
-				f.group(token.Group).RestoreChannel(token.Channel, record)
-			}
-			if s.config.Now().Sub(m.Time) <= beaconCover { // it moved shortly before
-				f.moved[channelKey{token.Group, token.Channel}] = beaconTimes
-			}
-		default:
-			record := &streampb.GroupRecord{}
-			if err = proto.Unmarshal(m.Data, record); err == nil {
-				f.group(token.Group).RestoreGroup(record)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("record at %d: %w", m.Seq, err)
-		}
-		return nil
-	}
-	for last < fence {
-		if err := reader.Scan(ctx, streams.StateFilter(p), last+1, fence, visit); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
 }

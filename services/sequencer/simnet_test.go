@@ -109,6 +109,10 @@ func (c *simConn) answer(subject string, body []byte) []*nats.Msg {
 		w.trace("%s reads %s at %d: %s", c.name, name, head, body)
 		return s.get(body, head)
 	}
+	if name, ok := strings.CutPrefix(subject, "$JS.API.STREAM.INFO."); ok {
+		w.trace("%s lists %s: %s", c.name, name, body)
+		return []*nats.Msg{{Data: w.stream(name).info(body)}}
+	}
 	s := w.streamOf(subject)
 	if s == nil {
 		return nil // nobody answers

@@ -56,6 +56,12 @@ func TestSimulatedStreamIsLikeTheServer(t *testing.T) {
 					t.Fatalf("%s round %d: %v: simulated %s, real %s", s.name, round, msg.Header, got, want)
 				}
 			}
+			list := fmt.Appendf(nil, `{"subjects_filter":%q}`, append(subjects, s.prefix+">", s.prefix+"g.*")[rng.IntN(6)])
+			if msg, err := n.Conn.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+s.name, list); err != nil {
+				t.Fatal(err)
+			} else if got, want := simListed(t, s.info(list)), simListed(t, msg.Data); got != want {
+				t.Fatalf("%s round %d: %s: simulated %s, real %s", s.name, round, list, got, want)
+			}
 			get := simAsk(rng, s, subjects)
 			got := simSeen(s.get(get, s.last()))
 			var answers []*nats.Msg
@@ -144,6 +150,22 @@ func simOutcome(t *testing.T, data []byte) string {
 		return fmt.Sprintf("refused %d", ack.Error.ErrCode)
 	}
 	return fmt.Sprintf("stored at %d", ack.Seq)
+}
+
+// simListed is what the project reads of a list of subjects.
+func simListed(t *testing.T, data []byte) string {
+	t.Helper()
+	var listed struct {
+		Total int `json:"total"`
+		State struct {
+			LastSeq  uint64            `json:"last_seq"`
+			Subjects map[string]uint64 `json:"subjects"`
+		} `json:"state"`
+	}
+	if err := json.Unmarshal(data, &listed); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(listed)
 }
 
 // simSeen is what the project reads of a direct get's answers.

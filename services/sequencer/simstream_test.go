@@ -206,6 +206,31 @@ func (s *simStream) get(body []byte, head streams.Seq) []*nats.Msg {
 	}})
 }
 
+// info answers the question for the subjects that match a filter, as a leader.
+func (s *simStream) info(body []byte) []byte {
+	var get struct {
+		Filter string `json:"subjects_filter"`
+	}
+	if err := json.Unmarshal(body, &get); err != nil {
+		panic(err)
+	}
+	subjects := map[string]uint64{}
+	for _, m := range s.visible(s.last()) {
+		if simMatches(get.Filter, m.subject) {
+			subjects[m.subject]++
+		}
+	}
+	answer := map[string]any{
+		"total": len(subjects),
+		"state": map[string]any{"last_seq": s.last(), "subjects": subjects},
+	}
+	data, err := json.Marshal(answer)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
 // getNewest answers for the newest message of each subject.
 func (s *simStream) getNewest(subjects []string, head streams.Seq) []*nats.Msg {
 	newest := map[string]bool{}

@@ -29,7 +29,7 @@ type newestGet struct {
 }
 
 // Newest calls visit for the newest message of each subject that has one, in
-// no particular order. Subjects may hold wildcards. What it reads is as new as
+// the order of their sequences. Subjects may hold wildcards. What it reads is as new as
 // the stream was at sequence from, which anchor, a literal subject with a
 // message, is asked along for: any replica may answer, and one that has not
 // come so far is asked again. It returns [ErrBehind] if none has, and
