@@ -30,6 +30,9 @@ type Config struct {
 	Metrics    *sequencer.Metrics  // required
 	// Now is the clock of decisions. Default time.Now.
 	Now func() time.Time
+	// MaxHeld is how many members, attributes and messages' reactions a partition
+	// keeps in memory; see [sequencer.Config].
+	MaxHeld int
 	// WithoutDedup switches the duplicate window off, for tests of the tests.
 	WithoutDedup bool
 }
@@ -50,8 +53,8 @@ func New(config Config) (*Service, error) {
 		seq, err := sequencer.New(sequencer.Config{
 			Conn: config.Conn, JS: config.JS, Partition: p, Deployment: config.Deployment,
 			Claims: claims, Logger: config.Logger, Metrics: config.Metrics, Now: config.Now,
-			WithoutDedup: config.WithoutDedup,
-			OnServe:      func() (func(), error) { return s.listen(p) },
+			WithoutDedup: config.WithoutDedup, MaxHeld: config.MaxHeld,
+			OnServe: func() (func(), error) { return s.listen(p) },
 		})
 		if err != nil {
 			return nil, err

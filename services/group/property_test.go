@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -45,6 +46,8 @@ type folds struct {
 	stored     *group.State            // the one with records
 	records    map[group.Entity][]byte // as of checkpoint or newer
 	checkpoint int                     // events
+	saving     []group.Entity          // on their way into records
+	savedTo    int                     // the checkpoint these will make
 	counts     struct{ evicted, loaded, takeovers, accepted int }
 }
 
@@ -58,9 +61,9 @@ func newFolds(t *testing.T, name streams.Group, seed uint64) *folds {
 func (f *folds) step() {
 	f.now += int64(f.rng.IntN(300))
 	switch f.rng.IntN(20) {
-	case 0:
+	case 0, 1:
 		f.save()
-	case 1, 2, 3:
+	case 2, 3:
 		before := f.stored.Held()
 		f.stored.Evict(f.rng.IntN(30), func(group.Entity) bool { return f.rng.IntN(10) == 0 })
 		f.counts.evicted += before - f.stored.Held()
@@ -73,20 +76,32 @@ func (f *folds) step() {
 	}
 }
 
-// save writes the records of what changed.
+// save writes the records of what changed, some at a time.
 func (f *folds) save() {
-	for _, e := range f.stored.TakeDirty() {
-		f.records[e] = encoded(f.t, f.stored, e)
+	if f.saving == nil {
+		f.saving, f.savedTo = f.stored.TakeDirty(), len(f.log)
+		slices.SortFunc(f.saving, func(a, b group.Entity) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	}
-	f.stored.Saved()
-	f.checkpoint = len(f.log)
+	for range 1 + f.rng.IntN(10) {
+		if len(f.saving) == 0 {
+			f.stored.Saved()
+			f.saving, f.checkpoint = nil, f.savedTo
+			return
+		}
+		e := f.saving[0]
+		f.saving = f.saving[1:]
+		f.records[e] = encoded(f.t, f.stored, e)
+		if f.records[e] == nil {
+			f.t.Fatalf("%+v was evicted before it was written", e)
+		}
+	}
 }
 
 // takeOver begins anew from the records a takeover reads and the log behind
 // the checkpoint, and some before it.
 func (f *folds) takeOver() {
 	f.counts.takeovers++
-	f.stored = group.New(f.name)
+	f.stored, f.saving = group.New(f.name), nil
 	for e, data := range f.records {
 		switch {
 		case e == group.Entity{}:
