@@ -74,6 +74,7 @@ func TestSimulationNotices(t *testing.T) {
 		"no duplicate window":                    {sabotage{withoutDedup: true}, "in the log 2 times"},
 		"readers that take what does not follow": {sabotage{anyOrder: true}, " events after "},
 		"records written before their events":    {sabotage{earlySnapshot: true}, "the log ends at"},
+		"records from replicas that lag":         {sabotage{staleLoads: true}, "should have"},
 		"answers before the commit":              {sabotage{earlyAnswer: true}, "is not in the log"},
 	} {
 		t.Run(what, func(t *testing.T) {

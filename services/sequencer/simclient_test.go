@@ -161,7 +161,20 @@ func (c *simClient) think() *simOp {
 		op.body = &streampb.UpdateGroup{Settings: &streampb.SettingsPatch{SlowModeMs: proto.Int64(int64(500 * w.below(2)))}}
 	case k < 37:
 		op.body = &streampb.Edit{Channel: channel, N: uint64(1 + w.below(12)), Body: text}
-	case k < 42:
+	case k < 50:
+		// Above all what lets others go on: a group of banned and muted users is quiet.
+		acts := []streampb.Act{
+			streampb.Act_ACT_ADD, streampb.Act_ACT_ADD, streampb.Act_ACT_UNBAN, streampb.Act_ACT_UNMUTE, streampb.Act_ACT_ROLE,
+			streampb.Act_ACT_KICK, streampb.Act_ACT_BAN, streampb.Act_ACT_MUTE,
+		}
+		act := &streampb.ActOnMember{
+			User: fmt.Sprintf("u%d", w.below(6)), Act: acts[w.below(len(acts))], Role: streampb.Role(1 + w.below(4)),
+		}
+		if w.below(3) > 0 && (act.Act == streampb.Act_ACT_MUTE || act.Act == streampb.Act_ACT_BAN) {
+			act.Until = w.now.UnixMilli() + 2000
+		}
+		op.body = act
+	case k < 54:
 		op.body = &streampb.Recall{Channel: channel, N: uint64(1 + w.below(12))}
 	default:
 		op.body = &streampb.Send{Channel: channel, Type: "text", Body: text, MentionAll: w.below(8) == 0}

@@ -158,6 +158,9 @@ func (i *simInstance) act() error {
 		return nil
 	}
 	t, from := i.term, w.below(7)
+	if w.sabotage.staleLoads {
+		t.stored = 0
+	}
 	for k := range 7 {
 		if did, err := i.serve(t, (from+k)%7); did {
 			return err

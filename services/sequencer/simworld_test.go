@@ -17,6 +17,7 @@ type sabotage struct {
 	anyOrder      bool // readers take what comes without looking whether it follows
 	earlySnapshot bool // records are written before the events they reflect are stored
 	earlyAnswer   bool // commands are answered before their events are stored
+	staleLoads    bool // records are loaded from replicas of any age
 }
 
 // simWorld is one simulated partition: two streams, instances that may own it,
