@@ -103,12 +103,12 @@ func (f *folds) takeOver() {
 	f.counts.takeovers++
 	f.stored, f.saving = group.New(f.name), nil
 	for e, data := range f.records {
-		switch {
-		case e == group.Entity{}:
+		switch e {
+		case group.Entity{}:
 			r := &streampb.GroupRecord{}
 			f.decode(data, r)
 			f.stored.RestoreGroup(r)
-		case e == group.Entity{Channel: e.Channel}:
+		case group.Entity{Channel: e.Channel}:
 			r := &streampb.ChannelRecord{}
 			f.decode(data, r)
 			f.stored.RestoreChannel(e.Channel, r)
