@@ -34,6 +34,13 @@ type Rejection struct {
 	Code       Code
 	Message    string
 	RetryAfter time.Duration // when it may be worth trying again; 0: not by waiting
+	Current    []AttributeNow // what attributes are, where if_v was refused
+}
+
+// AttributeNow is an attribute as a refused comparison found it.
+type AttributeNow struct {
+	Key, Value string
+	V          Version // 0: it does not exist
 }
 
 func (r *Rejection) Error() string { return string(r.Code) + ": " + r.Message }

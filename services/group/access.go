@@ -15,7 +15,7 @@ func (s *State) access(u streams.User) *streampb.Access {
 		Banned: m.banned, UserGroups: m.userGroups,
 	}
 	for name, ch := range s.channels {
-		if _, in := ch.members[u]; in {
+		if _, named := ch.members[u]; named {
 			a.Channels = append(a.Channels, string(name))
 		}
 	}

@@ -18,9 +18,12 @@ type Request struct {
 	Target *Target
 }
 
-// Target is what does not change about a message.
+// Target is what does not change about a message, and whether it is known to
+// be recalled.
 type Target struct {
-	Author streams.User
+	Author   streams.User
+	TS       int64 // ms since 1970 UTC
+	Recalled bool  // false says nothing: the channel remembers, too
 }
 
 // Decision is what a command leads to: events, to be numbered and applied in
@@ -74,9 +77,13 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 	case *streampb.Invite:
 		return s.invite(r, body, now)
 	case *streampb.ReadGroup:
-		return answer(&streampb.Result{GroupInfo: s.info(r.User)})
+		return answer(&streampb.Result{GroupInfo: s.info(r)})
 	case *streampb.CreateChannel:
-		return s.createChannel(r, body)
+		return s.createChannel(r, body, now)
+	case *streampb.UpdateChannel:
+		return s.updateChannel(r, body)
+	case *streampb.DeleteChannel:
+		return s.deleteChannel(r, body)
 	case *streampb.Leave:
 		return s.leave(r, body)
 	case *streampb.Send:
@@ -91,6 +98,18 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 		return s.edit(r, body, now)
 	case *streampb.Recall:
 		return s.recall(r, body)
+	case *streampb.React:
+		return s.react(r, body, now)
+	case *streampb.Unreact:
+		return s.unreact(r, body)
+	case *streampb.Pin:
+		return s.pin(r, body)
+	case *streampb.Unpin:
+		return s.unpin(r, body)
+	case *streampb.SetAttributes:
+		return s.setAttributes(r, body, now)
+	case *streampb.ReadAttributes:
+		return s.readAttributes(r, body)
 	case *streampb.ReadMembers:
 		return answer(&streampb.Result{Members: s.memberPage(body)})
 	}
@@ -173,45 +192,9 @@ func (s *State) deleteGroup(r Request, body *streampb.DeleteGroup) (Decision, er
 	}})
 }
 
-func (s *State) createChannel(r Request, body *streampb.CreateChannel) (Decision, error) {
-	if err := s.may(r, CreateChannel); err != nil {
-		return Decision{}, err
-	}
-	name, err := streams.ParseChannel(body.GetChannel())
-	if err != nil {
-		return Decision{}, err
-	}
-	if name.Reserved() {
-		return Decision{}, streams.Reject(streams.BadRequest, "names that start with @ belong to the server")
-	}
-	switch body.GetKind() {
-	case "public":
-	case "private", "thread":
-		return Decision{}, streams.Reject(streams.BadRequest, "channels of kind %s are not available in this version", body.GetKind())
-	default:
-		return Decision{}, streams.Reject(streams.BadRequest, "kind must be public, private or thread")
-	}
-	if s.channels[name] != nil {
-		return Decision{}, streams.Reject(streams.Conflict, "there is a channel of this name already")
-	}
-	if len(s.channels) >= streams.MaxChannels+2 { // and the group's own two
-		return Decision{}, streams.Reject(streams.Conflict, "a group has at most %d channels", streams.MaxChannels)
-	}
-	display := body.GetName()
-	if display == "" {
-		display = string(name)
-	}
-	if len(display) > streams.MaxDisplayName {
-		return Decision{}, streams.Reject(streams.BadRequest, "name is longer than %d bytes", streams.MaxDisplayName)
-	}
-	return one(r, streams.GroupChannel, streams.ChannelCreated{ChannelCreated: &streampb.ChannelCreated{
-		Channel: string(name), Kind: body.GetKind(), Name: display,
-	}})
-}
-
 // waiting is how long a sender under slow mode has to wait, 0 for not at all.
 func (s *State) waiting(r Request, ch *channel, now int64) time.Duration {
-	slow := s.meta.settings.GetSlowModeMs()
+	slow := s.slow(ch)
 	last, wrote := ch.lastSend[r.User]
 	if slow == 0 || !wrote || s.has(r, SendWithoutSlowMode) {
 		return 0

@@ -66,14 +66,33 @@ func (s *State) changed(e Entity) { s.dirty[e] = struct{}{} }
 
 // heldOf returns what an entity begins with, nil for one that is not in memory.
 func (s *State) heldOf(e Entity) *held {
-	if m := s.members[e.Member]; e.Member != "" && m != nil {
-		return &m.held
+	switch {
+	case e.Card != 0:
+		if k := s.cards[cardKey{e.Channel, e.Card}]; k != nil && k.loaded {
+			return &k.held
+		}
+	case e.Attribute == AllAttributes:
+		if a := s.attrs[e.Channel]; a != nil {
+			return &a.held
+		}
+	case e.Member != "":
+		if m := s.members[e.Member]; m != nil {
+			return &m.held
+		}
 	}
 	return nil
 }
 
 // forget drops an entity from memory.
 func (s *State) forget(e Entity) {
+	switch {
+	case e.Card != 0:
+		delete(s.cards, cardKey{e.Channel, e.Card})
+		return
+	case e.Attribute == AllAttributes:
+		delete(s.attrs, e.Channel)
+		return
+	}
 	if m := s.members[e.Member]; e.Member != "" && m != nil {
 		s.whole = s.whole && m.seq == 0
 		delete(s.members, e.Member)
@@ -119,7 +138,9 @@ type need struct {
 func (n *need) add(e Entity) {
 	if h := n.state.heldOf(e); h != nil {
 		h.used = true
-		return
+		if e.Attribute != AllAttributes || n.state.attrs[e.Channel].loaded {
+			return
+		}
 	}
 	n.missing = append(n.missing, e)
 }
@@ -154,6 +175,7 @@ func (s *State) Missing(r Request) []Entity {
 	}
 	n := &need{state: s}
 	s.missingMembers(r, n)
+	s.missingParts(r, n)
 	return n.missing
 }
 
@@ -163,6 +185,20 @@ func (s *State) Missing(r Request) []Entity {
 // that are no record.
 func (s *State) Restore(e Entity, record []byte) error {
 	switch {
+	case e.Card != 0:
+		k := &streampb.CardRecord{}
+		if err := proto.Unmarshal(record, k); err != nil {
+			return fmt.Errorf("record of message %d: %w", e.Card, err)
+		}
+		s.restoreCard(e, k)
+	case e.Attribute == AllAttributes:
+		s.attributesOf(e.Channel).loaded = true
+	case e.Attribute != "":
+		a := &streampb.AttributeRecord{}
+		if err := proto.Unmarshal(record, a); err != nil {
+			return fmt.Errorf("record of an attribute: %w", err)
+		}
+		s.restoreAttribute(e, a)
 	case e.Member == AllMembers:
 		s.whole = true
 	case e.Member != "":
@@ -189,7 +225,9 @@ func (s *State) RestoreTooMany() { s.elsewhere = true }
 func (s *State) TakeDirty() []Entity {
 	entities := make([]Entity, 0, len(s.dirty))
 	for e := range s.dirty {
-		entities = append(entities, e)
+		if e.Attribute != AllAttributes { // that has no record of its own
+			entities = append(entities, e)
+		}
 	}
 	s.residents.writing, s.dirty = s.dirty, map[Entity]struct{}{}
 	return entities
@@ -203,6 +241,14 @@ func (s *State) Record(e Entity) proto.Message {
 	switch {
 	case e.Member != "":
 		if r := s.MemberRecord(e.Member); r != nil {
+			return r
+		}
+	case e.Card != 0:
+		if r := s.CardRecord(e.Channel, e.Card); r != nil {
+			return r
+		}
+	case e.Attribute != "":
+		if r := s.AttributeRecord(e.Channel, e.Attribute); r != nil {
 			return r
 		}
 	case e.Channel != "":

@@ -9,11 +9,11 @@ import (
 )
 
 // info is the group as command `group` shows it.
-func (s *State) info(caller streams.User) *streampb.GroupInfo {
+func (s *State) info(r Request) *streampb.GroupInfo {
 	return &streampb.GroupInfo{
 		Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
-		Channels: s.channelInfos(false), Members: s.meta.census.GetMembers(),
-		Census: s.meta.census, Role: s.role(caller), Created: s.meta.created,
+		Channels: s.channelsFor(r), Members: s.meta.census.GetMembers(),
+		Census: s.meta.census, Role: s.role(r.User), Created: s.meta.created,
 		V: uint64(s.Place(streams.GroupChannel).V),
 	}
 }
@@ -22,15 +22,33 @@ func (s *State) info(caller streams.User) *streampb.GroupInfo {
 // epoch and the log's name.
 func (s *State) snapshot() *streampb.Snapshot {
 	return &streampb.Snapshot{
-		Channels: s.channelInfos(true), Settings: s.meta.settings,
+		Channels: s.allChannels(), Settings: s.meta.settings,
 		Kind: s.meta.kind, Name: s.meta.name, Members: s.meta.census.GetMembers(),
 	}
 }
 
-func (s *State) channelInfos(own bool) []*streampb.ChannelInfo {
-	names := make([]streams.Channel, 0, len(s.channels))
-	for name := range s.channels {
-		if own || !name.Reserved() {
+// channelsFor is the channels that a caller sees.
+func (s *State) channelsFor(r Request) []*streampb.ChannelInfo {
+	return s.infos(func(name streams.Channel, ch *channel) bool {
+		return !name.Reserved() && s.lives(ch) && (r.Server || s.sees(r.User, ch))
+	})
+}
+
+// allChannels is every channel, as an edge needs them to tell who may follow
+// which: the deleted ones, private ones and the group's own, too.
+func (s *State) allChannels() []*streampb.ChannelInfo {
+	infos := s.infos(func(streams.Channel, *channel) bool { return true })
+	for _, info := range infos {
+		ch := s.channels[streams.Channel(info.GetChannel())]
+		info.Recalled, info.Deleted = ch.recalledNumbers(), !s.lives(ch)
+	}
+	return infos
+}
+
+func (s *State) infos(include func(streams.Channel, *channel) bool) []*streampb.ChannelInfo {
+	var names []streams.Channel
+	for name, ch := range s.channels {
+		if include(name, ch) {
 			names = append(names, name)
 		}
 	}
@@ -41,9 +59,7 @@ func (s *State) channelInfos(own bool) []*streampb.ChannelInfo {
 		infos[i] = &streampb.ChannelInfo{
 			Channel: string(name), Kind: ch.kind, Name: ch.name,
 			V: uint64(ch.v), N: uint64(ch.n), Seq: uint64(ch.seq), MentionAllCount: ch.mentionAllCount,
-		}
-		if own {
-			infos[i].Recalled = ch.recalledNumbers()
+			Parent: ch.parent, Settings: ch.settings, Pinned: ch.pinnedNumbers(),
 		}
 	}
 	return infos
@@ -67,13 +83,15 @@ func (s *State) ChannelRecord(c streams.Channel) *streampb.ChannelRecord {
 	return &streampb.ChannelRecord{
 		Seq: uint64(ch.seq), V: uint64(ch.v), N: uint64(ch.n), MentionAllCount: ch.mentionAllCount,
 		Kind: ch.kind, Name: ch.name, Recalled: ch.recalledNumbers(),
-		LastSends: s.lastSends(ch),
+		LastSends: s.lastSends(ch), Pinned: ch.pinnedNumbers(),
+		InfoSeq: uint64(ch.infoSeq), Creator: string(ch.creator), Parent: ch.parent, Members: ch.memberNames(),
+		Settings: ch.settings, Deleted: ch.deleted, Attributes: ch.attributes(),
 	}
 }
 
 // lastSends is when those wrote who may still have to wait under slow mode.
 func (s *State) lastSends(ch *channel) []*streampb.LastSend {
-	newest, slow := int64(0), s.meta.settings.GetSlowModeMs()
+	newest, slow := int64(0), s.slow(ch)
 	for _, ts := range ch.lastSend {
 		newest = max(newest, ts)
 	}
@@ -102,7 +120,7 @@ func (s *State) RestoreGroup(r *streampb.GroupRecord) {
 func (s *State) RestoreChannel(c streams.Channel, r *streampb.ChannelRecord) {
 	ch := &channel{
 		seq: streams.Seq(r.GetSeq()), v: streams.Version(r.GetV()), n: streams.Number(r.GetN()),
-		mentionAllCount: r.GetMentionAllCount(), kind: r.GetKind(), name: r.GetName(),
+		mentionAllCount: r.GetMentionAllCount(), kind: r.GetKind(), name: r.GetName(), about: aboutOf(r),
 	}
 	for _, n := range r.GetRecalled() {
 		ch.recalled = append(ch.recalled, streams.Number(n))

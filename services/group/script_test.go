@@ -59,13 +59,13 @@ type script struct {
 	state   *group.State
 	now     int64
 	seq     streams.Seq
-	authors map[string]streams.User // "channel/n"
+	targets map[string]group.Target // by "channel/n"
 }
 
 func newState(g streams.Group) *group.State { return group.New(g) }
 
 func newScript(t *testing.T) *script {
-	return &script{t: t, state: newState("g"), now: 1_000_000, authors: map[string]streams.User{}}
+	return &script{t: t, state: newState("g"), now: 1_000_000, targets: map[string]group.Target{}}
 }
 
 func (s *script) run(text string) string {
@@ -97,6 +97,13 @@ func (s *script) line(line string) []string {
 		group := streams.DirectGroup(streams.User(words[1]), streams.User(words[2]))
 		s.state = newState(group)
 		return nil
+	case "stands":
+		s.stands(words[1:])
+		return nil
+	case "gone":
+		return s.gone(streams.User(words[1]))
+	case "each":
+		return s.each(s.number(words[1]), s.number(words[2]), strings.Join(words[3:], " "))
 	case "server":
 		r.Server, words = true, words[1:]
 	case "import":
@@ -109,9 +116,10 @@ func (s *script) line(line string) []string {
 		fields[key] = value
 	}
 	r.Body = s.body(words[1], fields)
-	if author, ok := s.authors[fields["channel"]+"/"+fields["n"]]; ok {
-		r.Target = &group.Target{Author: author}
+	if target, ok := s.targets[fields["channel"]+"/"+fields["n"]]; ok {
+		r.Target = &target
 	}
+	s.load(r)
 	decision, err := s.state.Decide(r, s.now)
 	if err != nil {
 		var rejection *streams.Rejection
@@ -122,7 +130,7 @@ func (s *script) line(line string) []string {
 		if rejection.RetryAfter > 0 {
 			retry = " retry in " + rejection.RetryAfter.String()
 		}
-		return []string{"refused " + rejection.Error() + retry}
+		return []string{"refused " + rejection.Error() + retry + current(rejection)}
 	}
 	if decision.Events == nil {
 		return []string{"answer " + compact(decision.Answer)}
@@ -130,6 +138,9 @@ func (s *script) line(line string) []string {
 	var results []string
 	for _, e := range decision.Events {
 		results = append(results, s.apply(e))
+	}
+	if n := len(results); n > 5 {
+		results = []string{results[0], fmt.Sprintf("and %d more like it", n-2), results[n-1]}
 	}
 	return results
 }
@@ -140,7 +151,7 @@ func (s *script) apply(e *streams.Event) string {
 	e.Seq, e.TS = s.seq, s.now
 	s.state.Apply(e)
 	if e.Kind() == streams.KindMessage {
-		s.authors[fmt.Sprintf("%s/%d", e.Channel, e.N)] = e.User
+		s.targets[fmt.Sprintf("%s/%d", e.Channel, e.N)] = group.Target{Author: e.User, TS: e.TS}
 	}
 	answer := ""
 	if e.Answer {
@@ -210,8 +221,6 @@ func (s *script) body(command string, f map[string]string) any {
 			body.Name = &name
 		}
 		return body
-	case "create_channel":
-		return &streampb.CreateChannel{Channel: f["channel"], Kind: f["kind"], Name: f["name"]}
 	case "join":
 		return &streampb.Join{Reason: f["reason"], CodeHash: codeHash(f["code"])}
 	case "leave":
@@ -221,9 +230,7 @@ func (s *script) body(command string, f map[string]string) any {
 			Channel: f["channel"], Type: "text", Body: []byte(strings.Repeat(f["body"], int(max(1, uint("times"))))),
 			MentionAll: f["mention_all"] != "", ReplyTo: uint("reply_to"), TtlMs: int64(uint("ttl_ms")), Peer: f["peer"],
 		}
-		if f["mentions"] != "" {
-			body.Mentions = strings.Split(f["mentions"], ",")
-		}
+		body.Mentions, body.MentionRoles = list(f["mentions"]), list(f["mention_roles"])
 		return body
 	case "edit":
 		return &streampb.Edit{Channel: f["channel"], N: uint("n"), Body: []byte(f["body"])}
@@ -238,6 +245,9 @@ func (s *script) body(command string, f map[string]string) any {
 		return &streampb.ReadSnapshot{}
 	case "access":
 		return &streampb.ReadAccess{}
+	}
+	if body := s.channelBody(command, f); body != nil {
+		return body
 	}
 	s.t.Fatalf("the script has an unknown command %q", command)
 	return nil
@@ -273,6 +283,7 @@ func (s *script) settings(f map[string]string) *streampb.SettingsPatch {
 	if v, ok := f["max_message_bytes"]; ok {
 		patch.MaxMessageBytes = proto.Int64(s.number(v))
 	}
+	s.laterSettings(patch, f)
 	return patch
 }
 

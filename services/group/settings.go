@@ -40,7 +40,7 @@ func patch(s *streampb.Settings, p *streampb.SettingsPatch) (*streampb.Settings,
 		s.History = p.GetHistory()
 	}
 	if p.SlowModeMs != nil {
-		if ms := p.GetSlowModeMs(); ms < 0 || ms > 6*60*60*1000 {
+		if ms := p.GetSlowModeMs(); !validSlowMode(ms) {
 			return nil, streams.Reject(streams.BadRequest, "settings.slow_mode_ms must be 0 to 6 hours")
 		}
 		s.SlowModeMs = p.GetSlowModeMs()
@@ -86,3 +86,6 @@ func patch(s *streampb.Settings, p *streampb.SettingsPatch) (*streampb.Settings,
 	}
 	return s, nil
 }
+
+// validSlowMode bounds a slow mode, in ms: who waits longer is muted.
+func validSlowMode(ms int64) bool { return ms >= 0 && ms <= 6*60*60*1000 }

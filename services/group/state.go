@@ -13,7 +13,9 @@ type State struct {
 	meta     meta
 	channels map[streams.Channel]*channel
 	members  map[streams.User]*member
-	sorted   []streams.User // current members by name, of a whole group; nil when out of date
+	attrs    map[streams.Channel]*attributes // what of them is in memory; see attribute.go
+	cards    map[cardKey]*card               // likewise; see card.go
+	sorted   []streams.User                  // current members by name, of a whole group; nil when out of date
 	dirty    map[Entity]struct{}
 
 	residents residents
@@ -38,9 +40,9 @@ type channel struct {
 	n               streams.Number
 	mentionAllCount uint64
 	kind, name      string
-	recalled        []streams.Number          // numbers of recalled messages, ascending, at most maxRecalled
-	members         map[streams.User]struct{} // of a private channel
-	lastSend        map[streams.User]int64    // ms since 1970 UTC, kept only under slow mode
+	recalled        []streams.Number       // numbers of recalled messages, ascending, at most maxRecalled
+	lastSend        map[streams.User]int64 // ms since 1970 UTC, kept only under slow mode
+	about                                  // what it is, apart from where its log stands; see channel.go
 }
 
 // maxRecalled is how many recalled numbers a channel remembers, so that no
@@ -107,8 +109,6 @@ func (s *State) Apply(e *streams.Event) {
 	switch p := e.Payload.(type) {
 	case streams.GroupUpdated:
 		s.applyGroupUpdated(e, p)
-	case streams.ChannelCreated:
-		s.applyChannelCreated(e, p)
 	case streams.InviteCreated:
 		s.applyInvite(e, p)
 	case streams.InviteRevoked:
@@ -116,8 +116,10 @@ func (s *State) Apply(e *streams.Event) {
 	default:
 		s.applyMember(e)
 	}
+	s.applyChannels(e)
 	// The head last: the channel a message is in must exist before.
 	s.applyHead(e)
+	s.applyParts(e)
 }
 
 func (s *State) applyGroupUpdated(e *streams.Event, p streams.GroupUpdated) {
@@ -134,15 +136,6 @@ func (s *State) applyGroupUpdated(e *streams.Event, p streams.GroupUpdated) {
 	s.changed(Entity{})
 }
 
-func (s *State) applyChannelCreated(e *streams.Event, p streams.ChannelCreated) {
-	name := streams.Channel(p.GetChannel())
-	if s.channels[name] != nil {
-		return
-	}
-	s.channels[name] = &channel{kind: p.GetKind(), name: p.GetName()}
-	s.changed(Entity{Channel: name})
-}
-
 func (s *State) applyHead(e *streams.Event) {
 	ch := s.channels[e.Channel]
 	if ch == nil {
@@ -157,6 +150,11 @@ func (s *State) applyHead(e *streams.Event) {
 	switch p := e.Payload.(type) {
 	case streams.MessageRecalled:
 		ch.recall(streams.Number(p.GetTarget()))
+		ch.unpin(streams.Number(p.GetTarget()))
+	case streams.Pinned:
+		ch.pin(streams.Number(p.GetTarget()))
+	case streams.Unpinned:
+		ch.unpin(streams.Number(p.GetTarget()))
 	case streams.MessagePosted:
 		s.Observe(e)
 	}
@@ -165,11 +163,11 @@ func (s *State) applyHead(e *streams.Event) {
 // Observe notes what slow mode needs of a message: when its sender last wrote.
 // Recovery calls it for messages older than the snapshot, too.
 func (s *State) Observe(e *streams.Event) {
-	slow := s.meta.settings.GetSlowModeMs()
 	ch := s.channels[e.Channel]
-	if slow == 0 || ch == nil {
+	if ch == nil || ch.deleted || s.slow(ch) == 0 {
 		return
 	}
+	slow := s.slow(ch)
 	if ch.lastSend == nil {
 		ch.lastSend = map[streams.User]int64{}
 	}

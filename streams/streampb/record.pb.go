@@ -223,8 +223,9 @@ type ChannelRecord struct {
 	Settings        *ChannelSettings       `protobuf:"bytes,11,opt,name=settings,proto3" json:"settings,omitempty"`
 	Pinned          []uint64               `protobuf:"varint,12,rep,packed,name=pinned,proto3" json:"pinned,omitempty"` // oldest pin first
 	Deleted         bool                   `protobuf:"varint,13,opt,name=deleted,proto3" json:"deleted,omitempty"`
-	Attributes      uint64                 `protobuf:"varint,14,opt,name=attributes,proto3" json:"attributes,omitempty"`          // how many the channel has
+	Attributes      uint64                 `protobuf:"varint,14,opt,name=attributes,proto3" json:"attributes,omitempty"`          // 0: it never had one, so none need be looked for
 	InfoSeq         uint64                 `protobuf:"varint,15,opt,name=info_seq,json=infoSeq,proto3" json:"info_seq,omitempty"` // of the newest event on @ about the channel
+	Creator         string                 `protobuf:"bytes,16,opt,name=creator,proto3" json:"creator,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -362,6 +363,13 @@ func (x *ChannelRecord) GetInfoSeq() uint64 {
 		return x.InfoSeq
 	}
 	return 0
+}
+
+func (x *ChannelRecord) GetCreator() string {
+	if x != nil {
+		return x.Creator
+	}
+	return ""
 }
 
 type LastSend struct {
@@ -869,7 +877,7 @@ const file_record_proto_rawDesc = "" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x18\n" +
 	"\aexpires\x18\x03 \x01(\x03R\aexpires\x12\x12\n" +
 	"\x04uses\x18\x04 \x01(\x04R\x04uses\x12\x12\n" +
-	"\x04used\x18\x05 \x01(\x04R\x04used\"\xe0\x03\n" +
+	"\x04used\x18\x05 \x01(\x04R\x04used\"\xfa\x03\n" +
 	"\rChannelRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\f\n" +
 	"\x01v\x18\x02 \x01(\x04R\x01v\x12\f\n" +
@@ -889,7 +897,8 @@ const file_record_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x0e \x01(\x04R\n" +
 	"attributes\x12\x19\n" +
-	"\binfo_seq\x18\x0f \x01(\x04R\ainfoSeq\".\n" +
+	"\binfo_seq\x18\x0f \x01(\x04R\ainfoSeq\x12\x18\n" +
+	"\acreator\x18\x10 \x01(\tR\acreator\".\n" +
 	"\bLastSend\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x0e\n" +
 	"\x02ts\x18\x02 \x01(\x03R\x02ts\"\x99\x01\n" +
