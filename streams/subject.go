@@ -2,6 +2,7 @@ package streams
 
 import (
 	"encoding/hex"
+	"hash/fnv"
 	"strconv"
 	"strings"
 )
@@ -105,7 +106,8 @@ func ParseLog(subject string) (token LogToken, ok bool) {
 //	throng.state.<p>.core.@dedup.<seq>            DedupChunk         read at takeover
 //	throng.state.<p>.core.@checkpoint             Checkpoint         read at takeover
 //	throng.state.<p>.member.<group>.<user>        MemberRecord       when first asked for
-//	throng.state.<p>.attr.<group>.<channel>.<key> AttributeRecord    when first asked for; the key in hex
+//	throng.state.<p>.attr.<group>.<channel>.<bucket>.<key>
+//	                                              AttributeRecord    when first asked for; the key in hex
 //	throng.state.<p>.card.<group>.<channel>.<n>   CardRecord         when first asked for
 //	throng.state.<p>.core.@fence                  the writer's fence
 const (
@@ -155,14 +157,40 @@ func StateMembers(p Partition, g Group) string {
 	return statePrefix + p.String() + familyMember + string(g) + ".*"
 }
 
+// attributeBuckets is over how many tokens a channel's attributes are spread:
+// a server tells of 1,024 subjects at once, and a channel may have ten times as
+// many attributes. It is part of the stored format.
+const attributeBuckets = 64
+
+// attributeBucket is where among them a key is.
+func attributeBucket(key string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	return strconv.FormatUint(uint64(h.Sum32()%attributeBuckets), 10)
+}
+
 // StateAttribute is the subject of an attribute's record.
 func StateAttribute(p Partition, g Group, c Channel, key string) string {
-	return statePrefix + p.String() + familyAttr + string(g) + "." + string(c) + "." + hex.EncodeToString([]byte(key))
+	return stateAttributes(p, g, c) + attributeBucket(key) + "." + hex.EncodeToString([]byte(key))
+}
+
+func stateAttributes(p Partition, g Group, c Channel) string {
+	return statePrefix + p.String() + familyAttr + string(g) + "." + string(c) + "."
 }
 
 // StateAttributes matches the records of all attributes of a channel.
 func StateAttributes(p Partition, g Group, c Channel) string {
-	return statePrefix + p.String() + familyAttr + string(g) + "." + string(c) + ".*"
+	return stateAttributes(p, g, c) + ">"
+}
+
+// StateAttributesInParts matches the same, for channels that have more than a
+// server tells of at once.
+func StateAttributesInParts(p Partition, g Group, c Channel) []string {
+	filters := make([]string, attributeBuckets)
+	for i := range filters {
+		filters[i] = stateAttributes(p, g, c) + strconv.Itoa(i) + ".*"
+	}
+	return filters
 }
 
 // StateCard is the subject of what a message has gathered.
@@ -210,10 +238,10 @@ func ParseState(subject string) (token StateToken, ok bool) {
 	case family == "member" && len(tokens) == 2 && validName(tokens[1]):
 		token.Member = User(tokens[1])
 		return token, true
-	case family == "attr" && len(tokens) == 3 && validName(tokens[1]):
-		key, err := hex.DecodeString(tokens[2])
+	case family == "attr" && len(tokens) == 4 && validName(tokens[1]):
+		key, err := hex.DecodeString(tokens[3])
 		token.Channel, token.Attribute = Channel(tokens[1]), string(key)
-		return token, err == nil && len(key) > 0 && tokens[2] == strings.ToLower(tokens[2])
+		return token, err == nil && len(key) > 0 && tokens[3] == strings.ToLower(tokens[3]) && tokens[2] == attributeBucket(string(key))
 	case family == "card" && len(tokens) == 3 && validName(tokens[1]):
 		n, err := strconv.ParseUint(tokens[2], 10, 64)
 		token.Channel, token.Card = Channel(tokens[1]), Number(n)

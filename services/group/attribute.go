@@ -35,12 +35,21 @@ type attribute struct {
 	deleted    bool
 }
 
-// set puts a key where its newest event left it.
-func (a *attributes) set(key string, next *attribute) {
+// pieces is what an attribute takes in memory; 0 for none.
+func (at *attribute) pieces(key string) int {
+	if at == nil {
+		return 0
+	}
+	return 1 + (len(key)+len(at.value))/pieceBytes
+}
+
+// setAttribute puts a key where its newest event left it.
+func (s *State) setAttribute(a *attributes, key string, next *attribute) {
 	old := a.all[key]
 	if old != nil && next.seq <= old.seq {
 		return
 	}
+	s.weigh(&a.held, next.pieces(key)-old.pieces(key))
 	if lives, lived := !next.deleted, old != nil && !old.deleted; lives != lived {
 		a.sorted = nil
 		if lives {
@@ -118,7 +127,7 @@ func (s *State) applyAttribute(e *streams.Event, key string, next *attribute) {
 		ch.attributed, a.loaded = true, true
 		s.changed(Entity{Channel: e.Channel})
 	}
-	a.set(key, next)
+	s.setAttribute(a, key, next)
 	a.used = true
 	s.changed(Entity{Channel: e.Channel, Attribute: key})
 	s.changed(Entity{Channel: e.Channel, Attribute: AllAttributes}) // no record: it keeps the set in memory
@@ -160,27 +169,36 @@ func (s *State) restoreAttribute(e Entity, r *streampb.AttributeRecord) {
 	if a.loaded {
 		return // this record was read before, and may be older than what was forgotten since
 	}
-	a.set(e.Attribute, &attribute{
+	s.setAttribute(a, e.Attribute, &attribute{
 		seq: streams.Seq(r.GetSeq()), v: streams.Version(was.GetV()), ts: was.GetTs(), user: streams.User(was.GetUser()),
 		value: was.GetValue(), autoDelete: was.GetAutoDelete(), protected: was.GetProtected(), deleted: r.GetDeleted(),
 	})
 }
 
-// Buried returns the keys of a channel that are deleted and whose records tell
-// nothing that the checkpoint, up to which all is stored, does not. They are
-// forgotten here, and the caller drops their records.
-func (s *State) Buried(c streams.Channel, checkpoint streams.Seq) []string {
+// Buried returns up to limit keys of a channel that are deleted and whose
+// records tell nothing that the checkpoint, up to which all is stored, does
+// not: they are forgotten here, and the caller drops their records. more tells
+// whether there are, or will be, others.
+func (s *State) Buried(c streams.Channel, checkpoint streams.Seq, limit int) (keys []string, more bool) {
 	a := s.attrs[c]
-	if a == nil || !a.loaded || a.living == len(a.all) {
-		return nil
+	if a == nil || !a.loaded { // then whoever loads it finds them
+		return nil, false
 	}
-	var keys []string
+	if a.living == len(a.all) {
+		return nil, false
+	}
 	for key, at := range a.all {
-		if at.deleted && at.seq <= checkpoint {
-			keys = append(keys, key)
-			delete(a.all, key)
+		if !at.deleted {
+			continue
 		}
+		if at.seq > checkpoint || len(keys) == limit {
+			more = true
+			continue
+		}
+		keys = append(keys, key)
+		s.weigh(&a.held, -at.pieces(key))
+		delete(a.all, key)
 	}
 	slices.Sort(keys)
-	return keys
+	return keys, more
 }

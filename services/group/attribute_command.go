@@ -54,6 +54,9 @@ func (s *State) setAttributes(r Request, body *streampb.SetAttributes, now int64
 	if err := s.may(r, SetAttribute); err != nil {
 		return Decision{}, err
 	}
+	if err := s.taken(r); err != nil {
+		return Decision{}, err
+	}
 	if err := s.speaks(r, now); err != nil {
 		return Decision{}, err
 	}

@@ -21,6 +21,9 @@ type card struct {
 	later     []reacted // what waits for the record, in order; empty when loaded
 }
 
+// usersAPiece is how many reactions count as much as a member in memory.
+const usersAPiece = pieceBytes / 8
+
 // reaction is one emoji and the hashes of who used it, ascending.
 type reaction struct {
 	emoji string
@@ -45,6 +48,7 @@ func (s *State) applyReaction(e *streams.Event, n uint64, emoji string, on bool)
 		return
 	}
 	k.apply(change)
+	s.weigh(&k.held, k.total()/usersAPiece-k.extra)
 	k.used = true
 	s.changed(Entity{Channel: e.Channel, Card: streams.Number(n)})
 }
@@ -142,4 +146,5 @@ func (s *State) restoreCard(e Entity, record *streampb.CardRecord) {
 	}
 	k.later = nil
 	s.keep(e)
+	s.weigh(&k.held, k.total()/usersAPiece)
 }

@@ -32,22 +32,28 @@ const MaxListed = 1000
 
 // held is what every entity begins with that is loaded and forgotten.
 type held struct {
-	seq  streams.Seq // newest event folded in; 0: the log knows nothing of it
-	used bool        // since eviction last came by
+	seq   streams.Seq // newest event folded in; 0: the log knows nothing of it
+	used  bool        // since eviction last came by
+	extra int         // memory beyond a plain entity's, in pieces of [pieceBytes]
 }
+
+// pieceBytes is about what a member takes in memory: what counts as one entity
+// where others hold much more.
+const pieceBytes = 256
 
 // residents is which entities are in memory that need not be.
 type residents struct {
 	queue   []Entity // in the order in which eviction looks at them
 	head    int      // what lies before it has been looked at
 	writing map[Entity]struct{}
+	extra   int  // of all entities in memory
 	total   *int // of all groups that share a bound; nil: nobody counts
 }
 
 // CountIn makes the state count in total what it holds that could be evicted.
 func (s *State) CountIn(total *int) {
 	s.residents.total = total
-	*total += s.Held()
+	*total += s.Held() + s.residents.extra
 }
 
 // Held is how many entities are in memory that could be loaded again.
@@ -58,6 +64,15 @@ func (s *State) keep(e Entity) {
 	s.residents.queue = append(s.residents.queue, e)
 	if s.residents.total != nil {
 		*s.residents.total++
+	}
+}
+
+// weigh notes that an entity takes more memory by some pieces, or less.
+func (s *State) weigh(h *held, by int) {
+	h.extra += by
+	s.residents.extra += by
+	if s.residents.total != nil {
+		*s.residents.total += by
 	}
 }
 
@@ -117,6 +132,7 @@ func (s *State) Evict(visits int, busy func(Entity) bool) (visited int) {
 			r.queue = append(r.queue, e)
 			continue
 		}
+		s.weigh(h, -h.extra)
 		s.forget(e)
 		if r.total != nil {
 			*r.total--

@@ -49,6 +49,9 @@ func (s *State) react(r Request, body *streampb.React, now int64) (Decision, err
 	if err != nil {
 		return Decision{}, err
 	}
+	if err := s.taken(r); err != nil {
+		return Decision{}, err
+	}
 	if err := s.speaks(r, now); err != nil {
 		return Decision{}, err
 	}

@@ -43,9 +43,7 @@ func (b *Batch) refuse(r *streams.Rejection) {
 }
 
 func rejected(r *streams.Rejection) *streampb.Result {
-	return &streampb.Result{Rejection: &streampb.Rejection{
-		Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds(),
-	}}
+	return &streampb.Result{Rejection: r.Proto()}
 }
 
 // take decides a batch, after what it needs is fetched where that is needed.
@@ -181,6 +179,9 @@ func (t *term) finishAnswer(result *streampb.Result) *streampb.Result {
 	if snap := result.GetSnapshot(); snap != nil {
 		snap.Seq, snap.Epoch, snap.Log = result.Seq, uint64(t.log.Epoch()), t.logName
 	}
+	if page := result.GetAttributes(); page != nil {
+		page.Seq = result.Seq
+	}
 	return result
 }
 
@@ -211,6 +212,9 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 		if e.Answer {
 			result = &streampb.Result{V: uint64(e.V), N: uint64(e.N), Seq: uint64(e.Seq), Ts: e.TS}
 			_, result.Waiting = e.Payload.(streams.JoinRequested)
+			if counted, ok := e.Payload.(interface{ GetCount() uint64 }); ok { // reactions
+				result.Count = counted.GetCount()
+			}
 		}
 	}
 	// A reader that has seen the last event has seen them all.

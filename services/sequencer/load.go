@@ -237,6 +237,13 @@ func (t *term) restore(f *fetch) error {
 	if f.err != nil {
 		return nil
 	}
+	t.sequencer.config.Metrics.Loaded.Add(float64(len(f.entities)))
+	return t.put(f)
+}
+
+// put brings the records a fetch found, and that there are no others, into
+// memory.
+func (t *term) put(f *fetch) error {
 	for _, r := range f.records {
 		if err := t.fold.group(r.key.group).Restore(r.key.entity, r.data); err != nil {
 			return err
@@ -250,8 +257,10 @@ func (t *term) restore(f *fetch) error {
 		if err := t.fold.group(key.group).Restore(key.entity, nil); err != nil {
 			return err
 		}
+		if key.entity.Attribute == group.AllAttributes {
+			t.fold.graves[channelKey{key.group, key.entity.Channel}] = struct{}{}
+		}
 	}
-	t.sequencer.config.Metrics.Loaded.Add(float64(len(f.entities)))
 	return nil
 }
 
@@ -319,6 +328,12 @@ func (s *Sequencer) fetch(ctx context.Context, f *fetch) error {
 	}
 	var subjects []string
 	for _, key := range f.entities {
+		if key.entity.Attribute == group.AllAttributes {
+			if err := s.fetchAttributes(ctx, reader, key, f.stored, visit); err != nil {
+				return err
+			}
+			continue
+		}
 		if key.entity.Member != group.AllMembers {
 			subjects = append(subjects, entitySubject(p, key))
 			continue

@@ -22,6 +22,10 @@ type fold struct {
 	dirty  map[streams.Group]struct{} // groups with records newer than the snapshot
 	moved  map[channelKey]int         // channels that moved lately, and how many beacons have yet to tell of them
 
+	// graves are the channels among whose attributes may be deleted ones that
+	// have records yet; see attributes.go.
+	graves map[channelKey]struct{}
+
 	chunks     []chunk     // of the duplicate window in the snapshot, oldest first
 	windowed   bool        // the snapshot holds the duplicate window, too
 	checkpoint streams.Seq // up to which the snapshot was complete
@@ -42,6 +46,7 @@ func newFold() *fold {
 	return &fold{
 		groups: map[streams.Group]*group.State{}, dedup: newDedup(),
 		dirty: map[streams.Group]struct{}{}, moved: map[channelKey]int{},
+		graves: map[channelKey]struct{}{},
 	}
 }
 
@@ -68,6 +73,9 @@ func (f *fold) existing(g streams.Group) *group.State {
 func (f *fold) apply(e *streams.Event) {
 	f.group(e.Group).Apply(e)
 	f.dirty[e.Group] = struct{}{}
+	if e.Kind() == streams.KindAttrDel {
+		f.graves[channelKey{e.Group, e.Channel}] = struct{}{}
+	}
 }
 
 // recoverFold reads the snapshot and folds the log over it, up to the term's own

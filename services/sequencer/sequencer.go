@@ -116,8 +116,9 @@ type term struct {
 	chunk        int // records a tick encodes for a snapshot
 	nextSnapshot time.Time
 
-	loads *loads
-	wait  sync.WaitGroup
+	loads   *loads
+	burying chan struct{} // a place for the one clean-up that runs; see attributes.go
+	wait    sync.WaitGroup
 }
 
 func (s *Sequencer) runTerm(ctx context.Context) error {
@@ -244,6 +245,7 @@ func (t *term) serve(ctx context.Context) error {
 			t.publishBeacon()
 			t.fold.dedup.expire(t.now())
 			t.dropChunks(ctx)
+			t.dropGraves(ctx)
 		case <-tick.C:
 			if err = t.tick(ctx); err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
 				err = errHandover

@@ -31,10 +31,18 @@ func (w *simWorld) checkRecord(m simMessage) {
 		for _, e := range r.GetEntries() {
 			seq = max(seq, e.GetSeq())
 		}
+	case token.Attribute != "":
+		r := &streampb.AttributeRecord{}
+		err = proto.Unmarshal(m.data, r)
+		seq = r.GetSeq()
+	case token.Card != 0:
+		r := &streampb.CardRecord{}
+		err = proto.Unmarshal(m.data, r)
+		seq = r.GetSeq()
 	case token.Channel != "":
 		r := &streampb.ChannelRecord{}
 		err = proto.Unmarshal(m.data, r)
-		seq = r.GetSeq()
+		seq = max(r.GetSeq(), r.GetInfoSeq())
 	case token.Member != "":
 		r := &streampb.MemberRecord{}
 		err = proto.Unmarshal(m.data, r)
@@ -171,13 +179,21 @@ func (w *simWorld) decideAnew(h *history, op *simOp, e *streams.Event) {
 	if target, ok := targetOf(command); ok {
 		for _, m := range h.channels[target.channelKey] {
 			if m.N == target.n && m.Kind() == streams.KindMessage {
-				r.Target = &group.Target{Author: m.User}
+				r.Target = &group.Target{Author: m.User, TS: m.TS}
 			}
 		}
 	}
 	st := h.groups[op.group]
 	if st == nil {
 		st = group.New(op.group)
+	}
+	for missing := st.Missing(r); len(missing) > 0; missing = st.Missing(r) {
+		for _, entity := range missing { // all that is known is in the log
+			if err := st.Restore(entity, nil); err != nil {
+				w.problem("restore %v: %v", entity, err)
+				return
+			}
+		}
 	}
 	decision, err := st.Decide(r, e.TS)
 	switch {
@@ -299,7 +315,7 @@ func (w *simWorld) simRecordOf(st *group.State, key entityKey) string {
 	if seq := w.state.lastOf[entitySubject(0, key)]; seq != 0 {
 		stored = w.state.messages[seq-1].data
 	}
-	if key.entity.Member != "" && st.MemberRecord(key.entity.Member) == nil {
+	if st.Record(key.entity) == nil {
 		if err := st.Restore(key.entity, stored); err != nil {
 			w.problem("restore %v: %v", key, err)
 		}
@@ -308,16 +324,9 @@ func (w *simWorld) simRecordOf(st *group.State, key entityKey) string {
 }
 
 func simRecord(st *group.State, entity group.Entity) string {
-	var m proto.Message
-	switch {
-	case entity.Channel != "":
-		record := st.ChannelRecord(entity.Channel)
-		record.LastSends = nil // see decideAnew
-		m = record
-	case entity.Member != "":
-		m = st.MemberRecord(entity.Member)
-	default:
-		m = st.GroupRecord()
+	m := st.Record(entity)
+	if channel, ok := m.(*streampb.ChannelRecord); ok {
+		channel.LastSends = nil // see decideAnew
 	}
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {

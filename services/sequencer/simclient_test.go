@@ -148,7 +148,9 @@ func (c *simClient) think() *simOp {
 	text := []byte(fmt.Sprintf("%s/%d", c.user, op.number))
 	switch k := w.below(100); {
 	case k < 6 || op.number < 2:
-		op.body = &streampb.CreateGroup{Kind: "community", Name: string(text)}
+		op.body = &streampb.CreateGroup{Kind: "community", Name: string(text), Settings: &streampb.SettingsPatch{
+			Attrs: streampb.Role_ROLE_MEMBER.Enum(),
+		}}
 	case k < 14:
 		op.body = &streampb.Join{}
 	case k < 16:
@@ -176,8 +178,31 @@ func (c *simClient) think() *simOp {
 		op.body = act
 	case k < 54:
 		op.body = &streampb.Recall{Channel: channel, N: uint64(1 + w.below(12))}
+	case k < 60:
+		op.body = c.touch(channel, string(text))
 	default:
 		op.body = &streampb.Send{Channel: channel, Type: "text", Body: text, MentionAll: w.below(8) == 0}
 	}
 	return op
+}
+
+// touch makes a command about what is loaded when it is needed: reactions and
+// attributes.
+func (c *simClient) touch(channel, text string) any {
+	w := c.world
+	n, emoji, key := uint64(1+w.below(6)), []string{"+", "-"}[w.below(2)], []string{"k", "l", "m"}[w.below(3)]
+	if w.below(2) == 0 {
+		channel = string(streams.GroupChannel)
+	}
+	switch w.below(8) {
+	case 0, 1:
+		return &streampb.SetAttributes{Channel: channel, Set: map[string]string{key: text}}
+	case 2:
+		return &streampb.SetAttributes{Channel: channel, Set: map[string]string{key: text}, IfV: map[string]uint64{key: 0}}
+	case 3:
+		return &streampb.SetAttributes{Channel: channel, Del: []string{key}}
+	case 4, 5:
+		return &streampb.Unreact{Channel: []string{"a", "b"}[w.below(2)], N: n, Emoji: emoji}
+	}
+	return &streampb.React{Channel: []string{"a", "b"}[w.below(2)], N: n, Emoji: emoji}
 }

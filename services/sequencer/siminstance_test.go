@@ -292,6 +292,7 @@ func (i *simInstance) submit(commands []Command, respond func([]*streampb.Result
 
 func sortEntities(keys []entityKey) {
 	slices.SortFunc(keys, func(a, b entityKey) int {
-		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.entity.Channel, b.entity.Channel), cmp.Compare(a.entity.Member, b.entity.Member))
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.entity.Channel, b.entity.Channel), cmp.Compare(a.entity.Member, b.entity.Member),
+			cmp.Compare(a.entity.Attribute, b.entity.Attribute), cmp.Compare(a.entity.Card, b.entity.Card))
 	})
 }

@@ -33,7 +33,7 @@ func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
 func (s *Sequencer) newTerm(logName string, retention *retention) *term {
 	return &term{
 		sequencer: s, logName: logName, authors: newAuthors(), retention: retention,
-		loads: newLoads(), chunk: chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
+		loads: newLoads(), burying: make(chan struct{}, 1), chunk: chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
 	}
 }
 
@@ -47,8 +47,10 @@ func (t *term) begin(ctx context.Context) (err error) {
 		return err
 	}
 	t.committed, t.stored = streams.Seq(t.log.Epoch()), streams.Seq(t.state.Epoch())
-	t.fold, err = s.recoverFold(ctx, t.committed, t.stored)
-	return err
+	if t.fold, err = s.recoverFold(ctx, t.committed, t.stored); err != nil {
+		return err
+	}
+	return t.completeCards(ctx)
 }
 
 // fence starts a term of appends on one stream.

@@ -13,11 +13,11 @@ import (
 	"github.com/throng/throng/streams/streampb"
 )
 
-// authors remembers who wrote the newest messages, so that edits and recalls of
-// them need no look into the log. An author never changes, so it is only ever
-// incomplete, not wrong.
+// authors remembers who wrote the newest messages and when, so that edits and
+// recalls of them need no look into the log. That never changes, so it is only
+// ever incomplete, not wrong.
 type authors struct {
-	cache *otter.Cache[messageKey, streams.User]
+	cache *otter.Cache[messageKey, group.Target]
 }
 
 type messageKey struct {
@@ -28,11 +28,11 @@ type messageKey struct {
 const maxAuthors = 1 << 16 // messages, some 10 MB
 
 func newAuthors() *authors {
-	return &authors{cache: otter.Must(&otter.Options[messageKey, streams.User]{MaximumSize: maxAuthors})}
+	return &authors{cache: otter.Must(&otter.Options[messageKey, group.Target]{MaximumSize: maxAuthors})}
 }
 
 func (a *authors) add(e *streams.Event) {
-	a.cache.Set(messageKey{channelKey{e.Group, e.Channel}, e.N}, e.User)
+	a.cache.Set(messageKey{channelKey{e.Group, e.Channel}, e.N}, group.Target{Author: e.User, TS: e.TS})
 }
 
 // targetOf returns the message a command is about, if it is an edit or recall.
@@ -57,8 +57,8 @@ func (t *term) target(c *Command) {
 	if !ok || c.Request.Target != nil {
 		return
 	}
-	if author, known := t.authors.cache.GetIfPresent(key); known {
-		c.Request.Target = &group.Target{Author: author}
+	if target, known := t.authors.cache.GetIfPresent(key); known {
+		c.Request.Target = &target
 	}
 }
 
@@ -89,14 +89,14 @@ func (t *term) missingTargets(b *Batch) []int {
 // searchTarget looks for the message a command is about, up to head.
 func (s *Sequencer) searchTarget(ctx context.Context, c *Command, head streams.Seq) {
 	key, _ := targetOf(c)
-	if author, ok := s.author(ctx, key, head); ok {
-		c.Request.Target = &group.Target{Author: author}
+	if target, ok := s.author(ctx, key, head); ok {
+		c.Request.Target = &target
 	}
 }
 
 // author finds who wrote a message: in the log, or in ClickHouse where the log
 // no longer holds it.
-func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq) (streams.User, bool) {
+func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq) (group.Target, bool) {
 	reader := eventlog.NewReaderOver(s.transport, streams.LogStream(s.config.Partition))
 	subject := streams.LogSubject(s.config.Partition, key.group, key.channel)
 	var found *streams.Event
@@ -112,7 +112,7 @@ func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq
 		return true, nil
 	})
 	if err == nil && found != nil && found.N == key.n && found.Kind() == streams.KindMessage {
-		return found.User, true
+		return group.Target{Author: found.User, TS: found.TS}, true
 	}
 	return s.storedAuthor(ctx, key)
 }
@@ -120,24 +120,25 @@ func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq
 // storedWithin bounds the question to the projections.
 const storedWithin = 2 * time.Second
 
-func (s *Sequencer) storedAuthor(ctx context.Context, key messageKey) (streams.User, bool) {
+func (s *Sequencer) storedAuthor(ctx context.Context, key messageKey) (group.Target, bool) {
 	question, err := proto.Marshal(&streampb.HistoryQuery{
 		Group: string(key.group), Channel: string(key.channel), After: uint64(key.n) - 1, Limit: 1,
 	})
 	if err != nil {
-		return "", false
+		return group.Target{}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, storedWithin)
 	defer cancel()
 	msg, err := s.transport.Request(ctx, streams.QueryHistory, question)
 	if err != nil {
-		return "", false
+		return group.Target{}, false
 	}
 	page := &streampb.HistoryPage{}
 	if err := proto.Unmarshal(msg.Data, page); err != nil || len(page.GetMessages()) == 0 {
-		return "", false
+		return group.Target{}, false
 	}
 	message := page.GetMessages()[0]
 	user, err := streams.ParseUser(message.GetUser())
-	return user, err == nil && message.GetN() == uint64(key.n)
+	return group.Target{Author: user, TS: message.GetTs(), Recalled: message.GetRecalled()},
+		err == nil && message.GetN() == uint64(key.n)
 }
