@@ -166,8 +166,8 @@ func (at *attribute) shown(key string) *streampb.Attribute {
 // restoreAttribute puts one record back; what is in memory is as new or newer.
 func (s *State) restoreAttribute(e Entity, r *streampb.AttributeRecord) {
 	a, was := s.attributesOf(e.Channel), r.GetAttribute()
-	if a.loaded {
-		return // this record was read before, and may be older than what was forgotten since
+	if a.loaded || r.GetSeq() == 0 {
+		return // there is none, or this record was read before, and may be older than what was forgotten since
 	}
 	s.setAttribute(a, e.Attribute, &attribute{
 		seq: streams.Seq(r.GetSeq()), v: streams.Version(was.GetV()), ts: was.GetTs(), user: streams.User(was.GetUser()),
