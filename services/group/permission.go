@@ -99,8 +99,8 @@ var rules = [actions]rule{
 
 	CreateChannel: {name: "`create_channel`", what: "making a channel", least: admin, conditions: "public and private"},
 	CreateThread:  {name: "`create_channel kind:thread`", what: "opening a thread", least: anyMember, setting: "threads", bySetting: threadsRole, mutable: true, conditions: "who may read the parent"},
-	UpdateChannel: {name: "`update_channel`", what: "changing a channel", least: admin, conditions: "private: who is in it"},
-	DeleteChannel: {name: "`delete_channel`", what: "deleting a channel", least: admin, conditions: "private: who is in it"},
+	UpdateChannel: {name: "`update_channel`", what: "changing a channel", least: admin, conditions: "private: who is in it, and its creator whatever their role; threads: also who opened them; everybody takes themselves out of a private one"},
+	DeleteChannel: {name: "`delete_channel`", what: "deleting a channel", least: admin, conditions: "private: who is in it, and its creator whatever their role; threads: also who opened them"},
 
 	SendMessage:         {name: "`send`", what: "writing", least: anyMember, direct: true, mutable: true, conditions: "private channels: who is in them; direct: not to who has blocked one"},
 	SendRestricted:      {name: "`send` where a channel's `write` asks for a role", what: "writing in this channel", least: anyMember, setting: "the channel's `write`", direct: true, mutable: true, conditions: "or one of the channel's `write_groups`"},
@@ -110,7 +110,7 @@ var rules = [actions]rule{
 	EditMessage:         {name: "`edit`", what: "editing", least: anyMember, direct: true, mutable: true, conditions: "one's own, within `edit_window_ms`"},
 	RecallMessage:       {name: "`recall` of one's own", what: "recalling", least: anyMember, direct: true},
 	RecallOthers:        {name: "`recall` of another's", what: "recalling another's message", least: moderator, above: true, direct: true},
-	React:               {name: "`react`, `unreact`", what: "reacting", least: anyMember, direct: true, mutable: true},
+	React:               {name: "`react`, `unreact`", what: "reacting", least: anyMember, direct: true, mutable: true, conditions: "who may read the channel; who is muted takes back"},
 	PinMessage:          {name: "`pin`, `unpin`", what: "pinning", least: moderator, direct: true},
 	SendSignal:          {name: "`signal`", what: "signalling", least: anyMember, direct: true, mutable: true},
 
