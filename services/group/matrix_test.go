@@ -129,11 +129,14 @@ func objects(a group.Action) []object {
 		}
 		return all
 	}
-	return nil
+	return channelObjects(a)
 }
 
 // speaking are the actions that are refused while muted.
-var speaking = map[group.Action]bool{group.SendMessage: true, group.MentionAll: true, group.EditMessage: true}
+var speaking = map[group.Action]bool{
+	group.SendMessage: true, group.MentionAll: true, group.EditMessage: true,
+	group.CreateThread: true, group.SendRestricted: true, group.React: true, group.SetAttribute: true, group.OverrideProtected: true,
+}
 
 // elsewhere are the actions whose cells other tests run.
 var elsewhere = map[group.Action]string{
@@ -185,6 +188,10 @@ func matrixGroup(t testing.TB) *live {
 	hash := sha256.Sum256([]byte("one"))
 	l.must("first", &streampb.Invite{Invite: "i1", Hash: hash[:]})
 	l.must("first", &streampb.Send{Channel: "c", Type: "text", Body: []byte("x")})
+	furnish(l)
+	if err := l.state.Restore(group.Entity{Channel: "c", Card: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
 	return l
 }
 
@@ -199,6 +206,9 @@ func TestMatrix(t *testing.T) {
 			t.Errorf("action %s has no cells", group.ActionName(a))
 		}
 		least, above := group.LeastRole(a, settings)
+		if a == group.SendRestricted {
+			least = streampb.Role_ROLE_MODERATOR // says the channel
+		}
 		for _, o := range list {
 			for _, actor := range actors {
 				cells++
@@ -244,10 +254,7 @@ func TestMatrix(t *testing.T) {
 }
 
 // notYet are actions whose commands Decide does not know.
-var notYet = map[group.Action]bool{
-	group.CreateThread: true, group.UpdateChannel: true, group.DeleteChannel: true, group.SendRestricted: true,
-	group.React: true, group.PinMessage: true, group.SendSignal: true, group.SetAttribute: true, group.OverrideProtected: true,
-}
+var notYet = map[group.Action]bool{group.SendSignal: true}
 
 func groupSettings(t *testing.T, l *live) *streampb.Settings {
 	t.Helper()
@@ -326,6 +333,9 @@ func TestMatrixOfDirectGroups(t *testing.T) {
 		if there {
 			l.must("a", &streampb.CreateGroup{Kind: "direct", Peer: "b"})
 			l.must("a", &streampb.Send{Channel: "main", Type: "text", Body: []byte("x")})
+			if err := l.state.Restore(group.Entity{Channel: "main", Card: 1}, nil); err != nil {
+				t.Fatal(err)
+			}
 		}
 		for a := range group.Actions {
 			for _, o := range objects(a) {
@@ -336,6 +346,8 @@ func TestMatrixOfDirectGroups(t *testing.T) {
 					body.Channel = "main"
 				case *streampb.Recall:
 					body.Channel = "main"
+				default:
+					inMain(body)
 				}
 				for _, user := range []streams.User{"a", "b", "stranger"} {
 					r := group.Request{User: user, Body: o.body, Target: &group.Target{Author: user}}
