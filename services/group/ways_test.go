@@ -115,11 +115,11 @@ func (w *ways) takeOver() {
 	for e, data := range w.store {
 		var err error
 		own, channel := &streampb.GroupRecord{}, &streampb.ChannelRecord{}
-		switch {
-		case e == (group.Entity{}):
+		switch e {
+		case group.Entity{}:
 			err = proto.Unmarshal(data, own)
 			w.owner.RestoreGroup(own)
-		case e == (group.Entity{Channel: e.Channel}):
+		case group.Entity{Channel: e.Channel}:
 			err = proto.Unmarshal(data, channel)
 			w.owner.RestoreChannel(e.Channel, channel)
 		}
