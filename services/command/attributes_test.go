@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/eventlog"
 	"github.com/throng/throng/streams/streampb"
 	"github.com/throng/throng/streams/streamtest"
 )
@@ -241,5 +242,49 @@ func TestReactionsAreCountedThroughRestarts(t *testing.T) {
 		if p, ok := e.Payload.(streams.Reacted); !ok || p.GetCount() != uint64(i+1) {
 			t.Fatalf("v %d is %v", e.V, e.Payload)
 		}
+	}
+}
+
+// What a request leads to is bounded: commands of many events each are done up
+// to where too much waits to be stored, and all behind are to come again.
+func TestARequestOfManyEventsIsBounded(t *testing.T) {
+	n := streamtest.Provisioned(t, 1)
+	serve(t, n, nil)
+	newRoom(t, n.Conn, 0)
+	request := &streampb.CommandBatch{}
+	for i := range 60 {
+		body := &streampb.SetAttributes{Set: map[string]string{}}
+		for k := range streams.MaxSetKeys {
+			body.Set[fmt.Sprintf("%d-%d", i, k)] = "x"
+		}
+		request.Commands = append(request.Commands, set("alice", body))
+	}
+	request.Commands = append(request.Commands, send(newID(), "behind all"))
+	data, err := proto.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := n.Conn.Request(streams.CommandSubject(0), data, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := &streampb.ResultBatch{}
+	if err := proto.Unmarshal(msg.Data, answer); err != nil {
+		t.Fatal(err)
+	}
+	done := 0
+	for i, r := range answer.GetResults() {
+		switch code := streams.Code(r.GetRejection().GetCode()); {
+		case code == "" && done == i:
+			done++
+		case code != streams.Unavailable:
+			t.Errorf("the %dth is answered %v behind %d that were done", i, r, done)
+		}
+	}
+	if events := done * streams.MaxSetKeys; events < eventlog.MaxInFlight || events > eventlog.MaxInFlight+streams.MaxSetKeys {
+		t.Errorf("%d were done", done)
+	}
+	if found := attributes(t, n.Conn); len(found) != done*streams.MaxSetKeys {
+		t.Errorf("%d attributes of %d", len(found), done*streams.MaxSetKeys)
 	}
 }

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -40,7 +41,9 @@ func (s *State) allChannels() []*streampb.ChannelInfo {
 	infos := s.infos(func(streams.Channel, *channel) bool { return true })
 	for _, info := range infos {
 		ch := s.channels[streams.Channel(info.GetChannel())]
-		info.Recalled, info.Deleted = ch.recalledNumbers(), !s.lives(ch)
+		if info.Recalled, info.Deleted = ch.recalledNumbers(), !s.lives(ch); info.Deleted {
+			info.Name, info.Settings, info.Pinned = "", nil, nil
+		}
 	}
 	return infos
 }
@@ -89,6 +92,11 @@ func (s *State) ChannelRecord(c streams.Channel) *streampb.ChannelRecord {
 	}
 }
 
+// maxLastSends bounds those in a record: with the longest names, 10,000 users
+// named and as many messages recalled as are remembered, it stays below the
+// 1 MiB that NATS takes.
+const maxLastSends = 1000
+
 // lastSends is when those wrote who may still have to wait under slow mode.
 func (s *State) lastSends(ch *channel) []*streampb.LastSend {
 	newest, slow := int64(0), s.slow(ch)
@@ -100,6 +108,10 @@ func (s *State) lastSends(ch *channel) []*streampb.LastSend {
 		if ts+slow > newest {
 			sends = append(sends, &streampb.LastSend{User: string(u), Ts: ts})
 		}
+	}
+	if len(sends) > maxLastSends { // the others wait once less after a takeover
+		slices.SortFunc(sends, func(a, b *streampb.LastSend) int { return cmp.Compare(b.GetTs(), a.GetTs()) })
+		sends = sends[:maxLastSends]
 	}
 	slices.SortFunc(sends, func(a, b *streampb.LastSend) int { return strings.Compare(a.GetUser(), b.GetUser()) })
 	return sends

@@ -147,6 +147,11 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 		// not hear of it. Done now it would stand behind what was sent after it.
 		return rejected(streams.Reject(streams.Conflict, "the command was refused when it first came"))
 	}
+	if t.log.Unsettled() > eventlog.MaxInFlight {
+		// A few commands of many events each have filled it. All that follow in
+		// this batch are refused as well: nothing is overtaken.
+		return rejected(streams.RejectRetry(streams.Unavailable, 100*time.Millisecond, "too much is waiting to be stored"))
+	}
 	b.appended[i] = true
 	return t.append(c, decision.Events, now)
 }
