@@ -27,7 +27,7 @@ type Event struct {
 	Payload         Payload
 }
 
-// Payload is what happened: one of the pointer types below.
+// Payload is what happened: one of the types in event_payload.go.
 type Payload interface{ kind() Kind }
 
 // Kind is the name of a payload on the wire.
@@ -37,30 +37,32 @@ const (
 	KindMessage       Kind = "message"
 	KindEdit          Kind = "edit"
 	KindRecall        Kind = "recall"
+	KindReact         Kind = "react"
+	KindUnreact       Kind = "unreact"
+	KindPin           Kind = "pin"
+	KindUnpin         Kind = "unpin"
 	KindGroupUpdate   Kind = "group_update"
 	KindChannelCreate Kind = "channel_create"
+	KindChannelUpdate Kind = "channel_update"
+	KindChannelDelete Kind = "channel_delete"
+	KindAttrSet       Kind = "attr_set"
+	KindAttrDel       Kind = "attr_del"
 	KindJoin          Kind = "join"
 	KindLeave         Kind = "leave"
+	KindRole          Kind = "role"
+	KindMute          Kind = "mute"
+	KindUnmute        Kind = "unmute"
+	KindBan           Kind = "ban"
+	KindUnban         Kind = "unban"
+	KindKick          Kind = "kick"
+	KindJoinRequest   Kind = "join_request"
+	KindJoinDecline   Kind = "join_decline"
+	KindUserGroups    Kind = "user_groups"
+	KindInvite        Kind = "invite"
+	KindInviteRevoke  Kind = "invite_revoke"
+	KindBlock         Kind = "block"
+	KindUnblock       Kind = "unblock"
 )
-
-// The payloads, by idea.
-type (
-	MessagePosted   struct{ *streampb.MessagePosted }
-	MessageEdited   struct{ *streampb.MessageEdited }
-	MessageRecalled struct{ *streampb.MessageRecalled }
-	GroupUpdated    struct{ *streampb.GroupUpdated }
-	ChannelCreated  struct{ *streampb.ChannelCreated }
-	MemberJoined    struct{ *streampb.MemberJoined }
-	MemberLeft      struct{ *streampb.MemberLeft }
-)
-
-func (MessagePosted) kind() Kind   { return KindMessage }
-func (MessageEdited) kind() Kind   { return KindEdit }
-func (MessageRecalled) kind() Kind { return KindRecall }
-func (GroupUpdated) kind() Kind    { return KindGroupUpdate }
-func (ChannelCreated) kind() Kind  { return KindChannelCreate }
-func (MemberJoined) kind() Kind    { return KindJoin }
-func (MemberLeft) kind() Kind      { return KindLeave }
 
 // Kind returns the name of what happened.
 func (e *Event) Kind() Kind { return e.Payload.kind() }
@@ -74,22 +76,7 @@ func MarshalEvent(e *Event) ([]byte, error) {
 		Ts: e.TS, User: string(e.User), ClientId: e.ClientID.Bytes(),
 		Answer: e.Answer, MentionAllCount: e.MentionAllCount,
 	}
-	switch p := e.Payload.(type) {
-	case MessagePosted:
-		pb.Payload = &streampb.Event_Message{Message: p.MessagePosted}
-	case MessageEdited:
-		pb.Payload = &streampb.Event_Edit{Edit: p.MessageEdited}
-	case MessageRecalled:
-		pb.Payload = &streampb.Event_Recall{Recall: p.MessageRecalled}
-	case GroupUpdated:
-		pb.Payload = &streampb.Event_GroupUpdate{GroupUpdate: p.GroupUpdated}
-	case ChannelCreated:
-		pb.Payload = &streampb.Event_ChannelCreate{ChannelCreate: p.ChannelCreated}
-	case MemberJoined:
-		pb.Payload = &streampb.Event_Join{Join: p.MemberJoined}
-	case MemberLeft:
-		pb.Payload = &streampb.Event_Leave{Leave: p.MemberLeft}
-	default:
+	if !encode(pb, e.Payload) {
 		return nil, fmt.Errorf("marshal event: payload %T is unknown", e.Payload)
 	}
 	return proto.Marshal(pb)
@@ -117,22 +104,7 @@ func UnmarshalEvent(data []byte, seq Seq) (*Event, error) {
 		TS: pb.GetTs(), User: User(pb.GetUser()), ClientID: id,
 		Answer: pb.GetAnswer(), MentionAllCount: pb.GetMentionAllCount(),
 	}
-	switch p := pb.GetPayload().(type) {
-	case *streampb.Event_Message:
-		e.Payload = MessagePosted{p.Message}
-	case *streampb.Event_Edit:
-		e.Payload = MessageEdited{p.Edit}
-	case *streampb.Event_Recall:
-		e.Payload = MessageRecalled{p.Recall}
-	case *streampb.Event_GroupUpdate:
-		e.Payload = GroupUpdated{p.GroupUpdate}
-	case *streampb.Event_ChannelCreate:
-		e.Payload = ChannelCreated{p.ChannelCreate}
-	case *streampb.Event_Join:
-		e.Payload = MemberJoined{p.Join}
-	case *streampb.Event_Leave:
-		e.Payload = MemberLeft{p.Leave}
-	default:
+	if e.Payload = decode(pb); e.Payload == nil {
 		return nil, fmt.Errorf("event at %d: payload is unknown to this version", seq)
 	}
 	return e, nil

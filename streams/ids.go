@@ -1,9 +1,11 @@
 package streams
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
+	"strings"
 )
 
 // Names of groups, channels, users and devices have one alphabet: 1 to
@@ -60,6 +62,31 @@ func ParseChannel(s string) (Channel, error) { return Channel(s), parseName("cha
 
 // ParseUser returns s as a user name, or a [*Rejection] with [BadRequest].
 func ParseUser(s string) (User, error) { return User(s), parseName("user", s) }
+
+// DirectGroup is the name of the one direct group of two users, whoever of them
+// comes first. It tells nothing of them to who does not know both.
+func DirectGroup(a, b User) Group {
+	sum := sha256.Sum256([]byte(min(a, b) + "\x00" + max(a, b)))
+	return Group(directPrefix + hex.EncodeToString(sum[:20]))
+}
+
+const directPrefix = "@d"
+
+// Direct reports whether the name is one that [DirectGroup] makes.
+func (g Group) Direct() bool {
+	return len(g) == len(directPrefix)+40 && strings.HasPrefix(string(g), directPrefix)
+}
+
+// UserHash is a user in 8 bytes, where many users are remembered and a
+// confusion in 10^9 does no harm.
+func UserHash(u User) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(u))
+	x := h.Sum64() // FNV alone maps similar names to similar numbers
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd // spreads them (murmur3's finalizer)
+	return x ^ x>>33
+}
 
 // ParseDevice returns s as a device name, or a [*Rejection] with [BadRequest].
 func ParseDevice(s string) (Device, error) { return Device(s), parseName("device", s) }

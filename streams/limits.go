@@ -13,5 +13,17 @@ const (
 	DedupWindow      = 15 * time.Minute // how long a repeated client_id is recognised
 	MaxClockAhead    = time.Minute      // how far a client_id may lie in the future
 	MaxChannels      = 1000             // channels of a group
+	MaxAttributeKey  = 128              // bytes of an attribute's key
+	MaxAttribute     = 4096             // bytes of an attribute's value
+	MaxAttributes    = 10_000           // attributes of a channel
+	MaxSetKeys       = 100              // keys one attr_set sets and deletes
+	MaxEmoji         = 64               // bytes of a reaction
+	MaxEmojis        = 50               // different reactions of a message
+	MaxReactions     = 100_000          // reactions of a message, of all users
+	MaxPins          = 100              // pinned messages of a channel
+	MaxUserGroups    = 100              // user groups of a member, or named by a channel
+	MaxChannelNamed  = 10_000           // users a private channel names
+	MaxInvites       = 1000             // invitations of a group that can still be used
+	MaxAddressed     = 100              // users one command names: members of a new channel, users of a rollback
 	MaxBatchCommands = 512              // commands of one request to a partition's owner
 )

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/throng/throng/streams/streampb"
 )
 
 // Code says why a command was refused. Clients branch on it; the catalogue in
@@ -33,7 +35,14 @@ const (
 type Rejection struct {
 	Code       Code
 	Message    string
-	RetryAfter time.Duration // when it may be worth trying again; 0: not by waiting
+	RetryAfter time.Duration  // when it may be worth trying again; 0: not by waiting
+	Current    []AttributeNow // what attributes are, where if_v was refused
+}
+
+// AttributeNow is an attribute as a refused comparison found it.
+type AttributeNow struct {
+	Key, Value string
+	V          Version // 0: it does not exist
 }
 
 func (r *Rejection) Error() string { return string(r.Code) + ": " + r.Message }
@@ -57,4 +66,25 @@ func AsRejection(err error) *Rejection {
 		return r
 	}
 	return Reject(Internal, "internal error")
+}
+
+// Proto is the rejection as results carry it.
+func (r *Rejection) Proto() *streampb.Rejection {
+	pb := &streampb.Rejection{Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds()}
+	for _, now := range r.Current {
+		pb.Current = append(pb.Current, &streampb.Attribute{Key: now.Key, Value: now.Value, V: uint64(now.V)})
+	}
+	return pb
+}
+
+// RejectionOf is the inverse of [Rejection.Proto].
+func RejectionOf(pb *streampb.Rejection) *Rejection {
+	r := &Rejection{
+		Code: Code(pb.GetCode()), Message: pb.GetMessage(),
+		RetryAfter: time.Duration(pb.GetRetryMs()) * time.Millisecond,
+	}
+	for _, now := range pb.GetCurrent() {
+		r.Current = append(r.Current, AttributeNow{Key: now.GetKey(), Value: now.GetValue(), V: Version(now.GetV())})
+	}
+	return r
 }

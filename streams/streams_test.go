@@ -63,13 +63,39 @@ func TestSubjectsAreParsedBack(t *testing.T) {
 		streams.StateGroup(1, "g"):          {Group: "g"},
 		streams.StateChannel(1, "g", "@"):   {Group: "g", Channel: "@"},
 		streams.StateMember(1, "g", "meta"): {Group: "g", Member: "meta"},
-		streams.StateDedup(1, 77):           {Dedup: true},
-		streams.StateFence(1):               {Fence: true},
-		streams.StateCheckpoint(1):          {Checkpoint: true},
+		streams.StateDedup(1, 77):           {Dedup: true, First: 77},
+		streams.StateCard(1, "g", "c", 9):   {Group: "g", Channel: "c", Card: 9},
+
+		streams.StateAttribute(1, "g", "@", "seat.1:+="): {Group: "g", Channel: "@", Attribute: "seat.1:+="},
+		streams.StateFence(1):                            {Fence: true},
+		streams.StateCheckpoint(1):                       {Checkpoint: true},
 	} {
 		if got, ok := streams.ParseState(subject); !ok || got != want {
 			t.Errorf("ParseState(%q) = %+v, %v, want %+v", subject, got, ok, want)
 		}
+	}
+}
+
+func TestSignalsAreNoEvents(t *testing.T) {
+	subject := streams.SignalSubject(2, "g", "general")
+	if g, c, ok := streams.ParseSignal(subject); !ok || g != "g" || c != "general" {
+		t.Errorf("ParseSignal(%q) = %v, %v, %v", subject, g, c, ok)
+	}
+	if token, ok := streams.ParseLog(subject); ok {
+		t.Errorf("ParseLog takes the signal %q for %+v", subject, token)
+	}
+}
+
+func TestADirectGroupIsTheSameForBoth(t *testing.T) {
+	one, other := streams.DirectGroup("alice", "bob"), streams.DirectGroup("bob", "alice")
+	if one != other || !one.Direct() {
+		t.Errorf("DirectGroup: %q and %q", one, other)
+	}
+	if _, err := streams.ParseGroup(string(one)); err != nil {
+		t.Error(err)
+	}
+	if same := streams.DirectGroup("alic", "ebob"); same == one {
+		t.Errorf("two pairs have one group %q", same)
 	}
 }
 

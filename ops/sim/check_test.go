@@ -32,10 +32,18 @@ func (w *world) checkRecord(m message) {
 		for _, e := range r.GetEntries() {
 			seq = max(seq, e.GetSeq())
 		}
+	case token.Attribute != "":
+		r := &streampb.AttributeRecord{}
+		err = proto.Unmarshal(m.data, r)
+		seq = r.GetSeq()
+	case token.Card != 0:
+		r := &streampb.CardRecord{}
+		err = proto.Unmarshal(m.data, r)
+		seq = r.GetSeq()
 	case token.Channel != "":
 		r := &streampb.ChannelRecord{}
 		err = proto.Unmarshal(m.data, r)
-		seq = r.GetSeq()
+		seq = max(r.GetSeq(), r.GetInfoSeq())
 	case token.Member != "":
 		r := &streampb.MemberRecord{}
 		err = proto.Unmarshal(m.data, r)
@@ -188,13 +196,21 @@ func (w *world) decideAnew(h *fullLog, op *op, e *streams.Event) {
 	if target, ok := op.target(); ok {
 		for _, m := range h.channels[target.channelKey] {
 			if m.N == target.n && m.Kind() == streams.KindMessage {
-				r.Target = &group.Target{Author: m.User}
+				r.Target = &group.Target{Author: m.User, TS: m.TS}
 			}
 		}
 	}
 	st := h.groups[op.group]
 	if st == nil {
 		st = group.New(op.group)
+	}
+	for missing := st.Missing(r); len(missing) > 0; missing = st.Missing(r) {
+		for _, entity := range missing { // all that is known is in the log
+			if err := st.Restore(entity, nil); err != nil {
+				w.problem("restore %v: %v", entity, err)
+				return
+			}
+		}
 	}
 	decision, err := st.Decide(r, e.TS)
 	switch {
@@ -276,7 +292,10 @@ func (w *world) checkMemory(h *fullLog, what string, m sequencer.Memory) {
 			w.problem("%s lacks the group %s", what, key.group)
 			continue
 		}
-		if got := record(groups[key.group], key.entity); got != want {
+		if a, ok := h.groups[key.group].Record(key.entity).(*streampb.AttributeRecord); ok && a.GetDeleted() && a.GetSeq() <= uint64(m.Checkpoint()) {
+			continue // of which nothing need be kept
+		}
+		if got := w.recordOf(groups[key.group], key); got != want {
 			w.problem("%s of %v is %s, the log says %s", what, key, got, want)
 		}
 	}
@@ -300,17 +319,36 @@ func (w *world) checkMemory(h *fullLog, what string, m sequencer.Memory) {
 	}
 }
 
-func record(st *group.State, entity group.Entity) string {
-	var m proto.Message
-	switch {
-	case entity.Channel != "":
-		record := st.ChannelRecord(entity.Channel)
-		record.LastSends = nil // see decideAnew
-		m = record
-	case entity.Member != "":
-		m = st.MemberRecord(entity.Member)
+// recordOf is an entity as an owner has it, in memory or stored.
+func (w *world) recordOf(st *group.State, key entityKey) string {
+	if st.Record(key.entity) == nil {
+		var stored []byte
+		if seq := w.state.lastOf[subjectOf(key)]; seq != 0 {
+			stored = w.state.messages[seq-1].data
+		}
+		if err := st.Restore(key.entity, stored); err != nil {
+			w.problem("restore %v: %v", key, err)
+		}
+	}
+	return record(st, key.entity)
+}
+
+// subjectOf is where an entity that is not always in memory is stored.
+func subjectOf(key entityKey) string {
+	switch e := key.entity; {
+	case e.Attribute != "":
+		return streams.StateAttribute(0, key.group, e.Channel, e.Attribute)
+	case e.Card != 0:
+		return streams.StateCard(0, key.group, e.Channel, e.Card)
 	default:
-		m = st.GroupRecord()
+		return streams.StateMember(0, key.group, e.Member)
+	}
+}
+
+func record(st *group.State, entity group.Entity) string {
+	m := st.Record(entity)
+	if channel, ok := m.(*streampb.ChannelRecord); ok {
+		channel.LastSends = nil // see decideAnew
 	}
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {

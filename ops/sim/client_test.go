@@ -176,7 +176,9 @@ func (c *client) think() *op {
 	}
 	switch {
 	case k < 3:
-		o.body = &streampb.CreateGroup{Kind: "community", Name: string(text)}
+		o.body = &streampb.CreateGroup{Kind: "community", Name: string(text), Settings: &streampb.SettingsPatch{
+			Attrs: streampb.Role_ROLE_MEMBER.Enum(),
+		}}
 	case k < 9:
 		o.body = &streampb.Join{}
 	case k < 10:
@@ -191,10 +193,53 @@ func (c *client) think() *op {
 		o.body = &streampb.Edit{Channel: channel, N: uint64(1 + w.below(12)), Body: text}
 	case k < 36:
 		o.body = &streampb.Recall{Channel: channel, N: uint64(1 + w.below(12))}
+	case k < 44:
+		o.body = c.moderate()
+	case k < 50:
+		o.body = c.touch(channel, string(text))
 	default:
 		o.body = &streampb.Send{Channel: channel, Type: "text", Body: text, MentionAll: w.below(8) == 0}
 	}
 	return o
+}
+
+// moderate makes a command about another member: above all what lets others go
+// on, for a group of banned and muted users is quiet.
+func (c *client) moderate() *streampb.ActOnMember {
+	w := c.world
+	acts := []streampb.Act{
+		streampb.Act_ACT_ADD, streampb.Act_ACT_ADD, streampb.Act_ACT_UNBAN, streampb.Act_ACT_UNMUTE, streampb.Act_ACT_ROLE,
+		streampb.Act_ACT_KICK, streampb.Act_ACT_BAN, streampb.Act_ACT_MUTE,
+	}
+	act := &streampb.ActOnMember{
+		User: fmt.Sprintf("u%d", w.below(6)), Act: acts[w.below(len(acts))], Role: streampb.Role(1 + w.below(4)),
+	}
+	if w.below(3) > 0 && (act.Act == streampb.Act_ACT_MUTE || act.Act == streampb.Act_ACT_BAN) {
+		act.Until = w.now.UnixMilli() + 2000
+	}
+	return act
+}
+
+// touch makes a command about what is loaded when it is needed: reactions and
+// attributes.
+func (c *client) touch(channel, text string) any {
+	w := c.world
+	n, emoji, key := uint64(1+w.below(6)), []string{"+", "-"}[w.below(2)], []string{"k", "l", "m"}[w.below(3)]
+	at := channel
+	if w.below(2) == 0 {
+		at = string(streams.GroupChannel)
+	}
+	switch w.below(8) {
+	case 0, 1:
+		return &streampb.SetAttributes{Channel: at, Set: map[string]string{key: text}}
+	case 2:
+		return &streampb.SetAttributes{Channel: at, Set: map[string]string{key: text}, IfV: map[string]uint64{key: 0}}
+	case 3:
+		return &streampb.SetAttributes{Channel: at, Del: []string{key}}
+	case 4, 5:
+		return &streampb.Unreact{Channel: channel, N: n, Emoji: emoji}
+	}
+	return &streampb.React{Channel: channel, N: n, Emoji: emoji}
 }
 
 // target is the message the command is about, if it is an edit or recall.

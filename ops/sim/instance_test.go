@@ -50,7 +50,7 @@ func (i *instance) start() {
 		Deployment: deployment, Claims: sequencer.NewClaims(nil, i.name, 1),
 		Logger: slog.New(slog.DiscardHandler), Metrics: metrics,
 		Now: func() time.Time { return w.now }, SnapshotEvery: 300 * time.Millisecond,
-		WithoutDedup: w.sabotage.withoutDedup,
+		WithoutDedup: w.sabotage.withoutDedup, MaxHeld: 2,
 	}, conn, func(f func()) { w.start(conn, f) }, i.trusted, w.sabotage.sequencer)
 	i.waiting, i.leaving, i.exits, i.over, i.open = false, false, false, false, 0
 	w.trace("%s starts", i.name)

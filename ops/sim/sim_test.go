@@ -138,6 +138,7 @@ func TestSimulationNotices(t *testing.T) {
 		"a sink that keeps repeated rows":        {sabotage{keepsRepeated: true}, " rows for "},
 		"records written before their events":    {sabotage{sequencer: sequencer.Breakage{EarlySnapshot: true}}, "the log ends at"},
 		"leases that are trusted for too long":   {sabotage{longLease: true}, " answers a read as of "},
+		"records from replicas that lag":         {sabotage{sequencer: sequencer.Breakage{StaleLoads: true}}, "should have"},
 		"answers before the commit":              {sabotage{sequencer: sequencer.Breakage{EarlyAnswer: true}}, "is not in the log"},
 		"a purge of what is not projected":       {sabotage{sequencer: sequencer.Breakage{IgnoreProjected: true}}, "is not projected"},
 		"a purge of the fence":                   {sabotage{sequencer: sequencer.Breakage{PurgeFence: true}}, "and so the fence at"},

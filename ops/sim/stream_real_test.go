@@ -59,12 +59,18 @@ func TestSimulatedStreamIsLikeTheServer(t *testing.T) {
 			if rng.IntN(12) == 0 {
 				purgeBoth(t, ctx, transport, rng, s, subjects)
 			}
+			list := fmt.Appendf(nil, `{"subjects_filter":%q}`, append(subjects, s.prefix+">", s.prefix+"g.*")[rng.IntN(6)])
+			if msg, err := n.Conn.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+s.name, list); err != nil {
+				t.Fatal(err)
+			} else if got, want := listed(t, s.admin("INFO", list)), listed(t, msg.Data); got != want {
+				t.Fatalf("%s round %d: %s: simulated %s, real %s", s.name, round, list, got, want)
+			}
 			get := question(rng, s, subjects)
 			got := seen(s.get(get, s.first, s.last()))
 			var answers []*nats.Msg
 			err := transport.RequestMany(ctx, "$JS.API.DIRECT.GET."+s.name, get, func(m *nats.Msg) bool {
 				answers = append(answers, m)
-				return m.Header.Get("Status") == "" && strings.Contains(string(get), "batch")
+				return m.Header.Get("Status") == "" && (strings.Contains(string(get), "batch") || strings.Contains(string(get), "multi_last"))
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -147,7 +153,9 @@ func appends(rng *rand.Rand, s *stream, subjects []string, round int) []*nats.Ms
 func question(rng *rand.Rand, s *stream, subjects []string) []byte {
 	filter := append(subjects, s.prefix+">", s.prefix+"g.>")[rng.IntN(6)]
 	ask := map[string]any{"seq": 1 + rng.IntN(int(s.last())+3), "next_by_subj": filter}
-	switch rng.IntN(4) {
+	switch rng.IntN(5) {
+	case 3:
+		ask = map[string]any{"multi_last": []string{subjects[rng.IntN(4)], s.prefix + []string{"g.*", "h.a", "h.none"}[rng.IntN(3)]}}
 	case 0:
 		ask = map[string]any{"last_by_subj": subjects[rng.IntN(4)]}
 	case 1:
@@ -175,11 +183,27 @@ func outcome(t *testing.T, data []byte) string {
 	return fmt.Sprintf("stored at %d", a.Seq)
 }
 
+// listed is what the project reads of a list of subjects.
+func listed(t *testing.T, data []byte) string {
+	t.Helper()
+	var list struct {
+		Total int `json:"total"`
+		State struct {
+			LastSeq  uint64            `json:"last_seq"`
+			Subjects map[string]uint64 `json:"subjects"`
+		} `json:"state"`
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(list)
+}
+
 // seen is what the project reads of a direct get's answers.
 func seen(answers []*nats.Msg) string {
 	var all strings.Builder
 	for _, m := range answers {
-		for _, header := range []string{"Status", "Nats-Sequence", "Nats-Subject", "Nats-Num-Pending"} {
+		for _, header := range []string{"Status", "Nats-Sequence", "Nats-Subject", "Nats-Num-Pending", "Nats-UpTo-Sequence"} {
 			if header != "Nats-Num-Pending" || m.Header.Get("Status") == "204" {
 				all.WriteString(m.Header.Get(header) + " ")
 			}

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -156,6 +157,7 @@ type directGet struct {
 	Start *time.Time `json:"start_time"`
 	Next  string     `json:"next_by_subj"`
 	Last  string     `json:"last_by_subj"`
+	Multi []string   `json:"multi_last"`
 	Batch int        `json:"batch"`
 }
 
@@ -165,6 +167,9 @@ func (s *stream) get(body []byte, first, head streams.Seq) []*nats.Msg {
 	get := directGet{}
 	if err := json.Unmarshal(body, &get); err != nil {
 		panic(err)
+	}
+	if get.Multi != nil {
+		return s.getNewest(get.Multi, first, head)
 	}
 	limit := 1
 	if get.Batch > 0 {
@@ -204,10 +209,58 @@ func (s *stream) get(body []byte, first, head streams.Seq) []*nats.Msg {
 	}})
 }
 
+// getNewest answers for the newest message of each subject.
+func (s *stream) getNewest(subjects []string, first, head streams.Seq) []*nats.Msg {
+	newest := map[string]bool{}
+	var answers []*nats.Msg
+	for i := int(head) - 1; i >= 0; i-- {
+		m := &s.messages[i]
+		if m.in(first, head) && !newest[m.subject] && slices.ContainsFunc(subjects, func(f string) bool { return matches(f, m.subject) }) {
+			newest[m.subject] = true
+			answers = append(answers, m.answer())
+		}
+	}
+	if len(answers) == 0 {
+		return []*nats.Msg{{Header: nats.Header{"Status": []string{"404"}, "Description": []string{"No Results"}}}}
+	}
+	slices.Reverse(answers)
+	return append(answers, &nats.Msg{Header: nats.Header{
+		"Status": []string{"204"}, "Description": []string{"EOB"}, "Nats-Num-Pending": []string{"0"},
+		"Nats-UpTo-Sequence": []string{strconv.FormatUint(uint64(head), 10)},
+	}})
+}
+
+// info tells how far the stream goes and, as its leader, which subjects match a
+// filter.
+func (s *stream) info(body []byte) []byte {
+	var ask struct {
+		Filter string `json:"subjects_filter"`
+	}
+	if err := json.Unmarshal(body, &ask); len(body) > 0 && err != nil {
+		panic(err)
+	}
+	state := map[string]any{"first_seq": s.first, "last_seq": s.last()}
+	answer := map[string]any{"state": state}
+	if ask.Filter != "" {
+		subjects := map[string]uint64{}
+		for i := range s.messages {
+			if m := &s.messages[i]; m.in(s.first, s.last()) && matches(ask.Filter, m.subject) {
+				subjects[m.subject]++
+			}
+		}
+		state["subjects"], answer["total"] = subjects, len(subjects)
+	}
+	data, err := json.Marshal(answer)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
 // admin looks at the stream or purges it.
 func (s *stream) admin(verb string, body []byte) []byte {
 	if verb == "INFO" {
-		return fmt.Appendf(nil, `{"state":{"first_seq":%d,"last_seq":%d}}`, s.first, s.last())
+		return s.info(body)
 	}
 	var purge struct {
 		Seq    streams.Seq `json:"seq"`
@@ -217,7 +270,7 @@ func (s *stream) admin(verb string, body []byte) []byte {
 		panic(err)
 	}
 	if purge.Filter != "" {
-		if last := s.lastOf[purge.Filter]; last > 0 && s.messages[last-1].gone == 0 {
+		if last := s.lastOf[purge.Filter]; last > 0 && s.messages[last-1].gone == 0 && (purge.Seq == 0 || last < purge.Seq) {
 			s.messages[last-1].gone = s.last()
 			delete(s.lastOf, purge.Filter)
 		}
@@ -239,8 +292,12 @@ func (m *message) answer() *nats.Msg {
 }
 
 // matches knows the filters the project uses: literals, and those that end
-// with the full wildcard.
+// with a wildcard.
 func matches(filter, subject string) bool {
+	if prefix, ok := strings.CutSuffix(filter, "*"); ok {
+		rest, ok := strings.CutPrefix(subject, prefix)
+		return ok && rest != "" && !strings.Contains(rest, ".")
+	}
 	if prefix, ok := strings.CutSuffix(filter, ">"); ok {
 		return strings.HasPrefix(subject, prefix) && len(subject) > len(prefix)
 	}

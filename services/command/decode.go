@@ -59,18 +59,42 @@ func bodyOf(pb *streampb.Command) (body any, writes bool) {
 		return b.CreateGroup, true
 	case *streampb.Command_UpdateGroup:
 		return b.UpdateGroup, true
+	case *streampb.Command_DeleteGroup:
+		return b.DeleteGroup, true
 	case *streampb.Command_CreateChannel:
 		return b.CreateChannel, true
+	case *streampb.Command_UpdateChannel:
+		return b.UpdateChannel, true
+	case *streampb.Command_DeleteChannel:
+		return b.DeleteChannel, true
 	case *streampb.Command_Join:
 		return b.Join, true
 	case *streampb.Command_Leave:
 		return b.Leave, true
+	case *streampb.Command_Member:
+		return b.Member, true
+	case *streampb.Command_Invite:
+		return b.Invite, true
+	case *streampb.Command_Block:
+		return b.Block, true
 	case *streampb.Command_Send:
 		return b.Send, true
 	case *streampb.Command_Edit:
 		return b.Edit, true
 	case *streampb.Command_Recall:
 		return b.Recall, true
+	case *streampb.Command_React:
+		return b.React, true
+	case *streampb.Command_Unreact:
+		return b.Unreact, true
+	case *streampb.Command_Pin:
+		return b.Pin, true
+	case *streampb.Command_Unpin:
+		return b.Unpin, true
+	case *streampb.Command_AttrSet:
+		return b.AttrSet, true
+	case *streampb.Command_Attrs:
+		return b.Attrs, false
 	case *streampb.Command_GroupInfo:
 		return b.GroupInfo, false
 	case *streampb.Command_Members:

@@ -31,6 +31,9 @@ type Config struct {
 	Metrics    *sequencer.Metrics  // required
 	// Now is the clock of decisions. Default time.Now.
 	Now func() time.Time
+	// MaxHeld is how many members, attributes and messages' reactions a partition
+	// keeps in memory; see [sequencer.Config].
+	MaxHeld int
 	// WithoutDedup switches the duplicate window off and WithoutFence the
 	// fence, for tests of the tests.
 	WithoutDedup, WithoutFence bool
@@ -53,7 +56,7 @@ func New(config Config) (*Service, error) {
 		seq, err := sequencer.New(sequencer.Config{
 			Conn: config.Conn, JS: config.JS, Partition: p, Deployment: config.Deployment,
 			Claims: claims, Logger: config.Logger, Metrics: config.Metrics, Now: config.Now,
-			WithoutDedup: config.WithoutDedup, WithoutFence: config.WithoutFence,
+			WithoutDedup: config.WithoutDedup, WithoutFence: config.WithoutFence, MaxHeld: config.MaxHeld,
 			OnServe: func() (func(), error) { return s.listen(p) },
 		})
 		if err != nil {

@@ -18,9 +18,12 @@ type Request struct {
 	Target *Target
 }
 
-// Target is what does not change about a message.
+// Target is what does not change about a message, and whether it is known to
+// be recalled.
 type Target struct {
-	Author streams.User
+	Author   streams.User
+	TS       int64 // ms since 1970 UTC
+	Recalled bool  // false says nothing: the channel remembers, too
 }
 
 // Decision is what a command leads to: events, to be numbered and applied in
@@ -33,43 +36,82 @@ type Decision struct {
 // Decide says what a command does now (ms since 1970 UTC), or returns a
 // [*streams.Rejection]. It changes nothing.
 func (s *State) Decide(r Request, now int64) (Decision, error) {
-	if body, ok := r.Body.(*streampb.CreateGroup); ok {
-		return s.createGroup(r, body)
+	switch body := r.Body.(type) {
+	case *streampb.CreateGroup:
+		if body.GetKind() == kindDirect {
+			return s.createDirect(r, body, now)
+		}
+		return s.createGroup(r, body, now)
+	case *streampb.Block:
+		return s.block(r, body, now)
+	case *streampb.Send:
+		if body.GetPeer() != "" {
+			return s.sendDirect(r, body, now)
+		}
+	case *streampb.Join:
+		if s.group.Direct() {
+			return Decision{}, notInDirect()
+		}
 	}
 	if !s.Exists() {
-		return Decision{}, streams.Reject(streams.NotFound, "there is no such group")
+		return Decision{}, s.noGroup(r)
 	}
-	if body, ok := r.Body.(*streampb.Join); ok {
-		return s.join(r, body)
+	switch body := r.Body.(type) {
+	case *streampb.Join:
+		return s.join(r, body, now)
+	case *streampb.ReadAccess: // asked by the edge, not by the user
+		return answer(&streampb.Result{Access: s.access(r.User)})
+	case *streampb.ReadSnapshot:
+		return answer(&streampb.Result{Snapshot: s.snapshot()})
 	}
-	if !r.Server && s.role(r.User) == streampb.Role_ROLE_NONE {
-		switch r.Body.(type) {
-		case *streampb.ReadAccess, *streampb.ReadSnapshot: // asked by the edge, not by the user
-		default:
-			return Decision{}, streams.Reject(streams.NotMember, "you are not a member of this group")
-		}
+	if err := s.may(r, ReadGroup); err != nil {
+		return Decision{}, err
 	}
 	switch body := r.Body.(type) {
 	case *streampb.UpdateGroup:
 		return s.updateGroup(r, body)
+	case *streampb.DeleteGroup:
+		return s.deleteGroup(r, body)
+	case *streampb.ActOnMember:
+		return s.actOnMember(r, body, now)
+	case *streampb.Invite:
+		return s.invite(r, body, now)
 	case *streampb.ReadGroup:
-		return answer(&streampb.Result{GroupInfo: s.info(r.User)})
+		return answer(&streampb.Result{GroupInfo: s.info(r)})
 	case *streampb.CreateChannel:
-		return s.createChannel(r, body)
+		return s.createChannel(r, body, now)
+	case *streampb.UpdateChannel:
+		return s.updateChannel(r, body)
+	case *streampb.DeleteChannel:
+		return s.deleteChannel(r, body)
 	case *streampb.Leave:
 		return s.leave(r, body)
 	case *streampb.Send:
+		if err := s.taken(r); err != nil {
+			return Decision{}, err
+		}
 		return s.send(r, body, now)
 	case *streampb.Edit:
-		return s.edit(r, body)
+		if err := s.taken(r); err != nil {
+			return Decision{}, err
+		}
+		return s.edit(r, body, now)
 	case *streampb.Recall:
 		return s.recall(r, body)
+	case *streampb.React:
+		return s.react(r, body, now)
+	case *streampb.Unreact:
+		return s.unreact(r, body)
+	case *streampb.Pin:
+		return s.pin(r, body)
+	case *streampb.Unpin:
+		return s.unpin(r, body)
+	case *streampb.SetAttributes:
+		return s.setAttributes(r, body, now)
+	case *streampb.ReadAttributes:
+		return s.readAttributes(r, body)
 	case *streampb.ReadMembers:
 		return answer(&streampb.Result{Members: s.memberPage(body)})
-	case *streampb.ReadAccess:
-		return answer(&streampb.Result{Access: &streampb.Access{Role: s.role(r.User)}})
-	case *streampb.ReadSnapshot:
-		return answer(&streampb.Result{Snapshot: s.snapshot()})
 	}
 	return Decision{}, streams.Reject(streams.BadRequest, "unknown command")
 }
@@ -88,23 +130,14 @@ func one(r Request, c streams.Channel, p streams.Payload) (Decision, error) {
 	return Decision{Events: []*streams.Event{e}}, nil
 }
 
-// atLeast rejects who has a lower role; back ends have all.
-func (s *State) atLeast(r Request, least streampb.Role, what string) error {
-	if r.Server || s.role(r.User) >= least {
-		return nil
+func (s *State) createGroup(r Request, body *streampb.CreateGroup, now int64) (Decision, error) {
+	if s.group.Direct() { // whether there is one or not
+		return Decision{}, streams.Reject(streams.BadRequest, "such names belong to direct groups")
 	}
-	return streams.Reject(streams.Forbidden, "%s needs the role %s", what, streams.RoleName(least))
-}
-
-func (s *State) createGroup(r Request, body *streampb.CreateGroup) (Decision, error) {
-	if s.Exists() {
+	if s.meta.seq != 0 { // a deleted one, too
 		return Decision{}, streams.Reject(streams.Conflict, "there is a group of this name already")
 	}
-	switch body.GetKind() {
-	case "community", "room":
-	case "direct":
-		return Decision{}, streams.Reject(streams.BadRequest, "groups of kind direct are not available in this version")
-	default:
+	if kind := body.GetKind(); kind != "community" && kind != "room" {
 		return Decision{}, streams.Reject(streams.BadRequest, "kind must be community, room or direct")
 	}
 	name := body.GetName()
@@ -122,14 +155,12 @@ func (s *State) createGroup(r Request, body *streampb.CreateGroup) (Decision, er
 		Kind: body.GetKind(), Name: name, Settings: settings,
 	}})
 	created.Answer = true
-	owner := event(r, streams.MembersChannel, streams.MemberJoined{MemberJoined: &streampb.MemberJoined{
-		Member: string(r.User), Role: streampb.Role_ROLE_OWNER, Members: 1,
-	}})
-	return Decision{Events: []*streams.Event{created, owner}}, nil
+	first := event(r, streams.MembersChannel, streams.MemberJoined{MemberJoined: s.joining(r, r.User, owner, now)})
+	return Decision{Events: []*streams.Event{created, first}}, nil
 }
 
 func (s *State) updateGroup(r Request, body *streampb.UpdateGroup) (Decision, error) {
-	if err := s.atLeast(r, streampb.Role_ROLE_ADMIN, "changing a group"); err != nil {
+	if err := s.may(r, UpdateGroup); err != nil {
 		return Decision{}, err
 	}
 	name := s.meta.name
@@ -148,47 +179,24 @@ func (s *State) updateGroup(r Request, body *streampb.UpdateGroup) (Decision, er
 	}})
 }
 
-func (s *State) createChannel(r Request, body *streampb.CreateChannel) (Decision, error) {
-	if err := s.atLeast(r, streampb.Role_ROLE_ADMIN, "making a channel"); err != nil {
+// deleteGroup ends a group for everybody; its name stays taken.
+func (s *State) deleteGroup(r Request, body *streampb.DeleteGroup) (Decision, error) {
+	if err := s.may(r, DeleteGroup); err != nil {
 		return Decision{}, err
 	}
-	name, err := streams.ParseChannel(body.GetChannel())
-	if err != nil {
+	if err := checkReason(body.GetReason()); err != nil {
 		return Decision{}, err
 	}
-	if name.Reserved() {
-		return Decision{}, streams.Reject(streams.BadRequest, "names that start with @ belong to the server")
-	}
-	switch body.GetKind() {
-	case "public":
-	case "private", "thread":
-		return Decision{}, streams.Reject(streams.BadRequest, "channels of kind %s are not available in this version", body.GetKind())
-	default:
-		return Decision{}, streams.Reject(streams.BadRequest, "kind must be public, private or thread")
-	}
-	if s.channels[name] != nil {
-		return Decision{}, streams.Reject(streams.Conflict, "there is a channel of this name already")
-	}
-	if len(s.channels) >= streams.MaxChannels+2 { // and the group's own two
-		return Decision{}, streams.Reject(streams.Conflict, "a group has at most %d channels", streams.MaxChannels)
-	}
-	display := body.GetName()
-	if display == "" {
-		display = string(name)
-	}
-	if len(display) > streams.MaxDisplayName {
-		return Decision{}, streams.Reject(streams.BadRequest, "name is longer than %d bytes", streams.MaxDisplayName)
-	}
-	return one(r, streams.GroupChannel, streams.ChannelCreated{ChannelCreated: &streampb.ChannelCreated{
-		Channel: string(name), Kind: body.GetKind(), Name: display,
+	return one(r, streams.GroupChannel, streams.GroupUpdated{GroupUpdated: &streampb.GroupUpdated{
+		Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings, Deleted: true, Reason: body.GetReason(),
 	}})
 }
 
 // waiting is how long a sender under slow mode has to wait, 0 for not at all.
 func (s *State) waiting(r Request, ch *channel, now int64) time.Duration {
-	slow := s.meta.settings.GetSlowModeMs()
+	slow := s.slow(ch)
 	last, wrote := ch.lastSend[r.User]
-	if slow == 0 || !wrote || r.Server || s.role(r.User) >= streampb.Role_ROLE_MODERATOR {
+	if slow == 0 || !wrote || s.has(r, SendWithoutSlowMode) {
 		return 0
 	}
 	return time.Duration(max(0, last+slow-now)) * time.Millisecond

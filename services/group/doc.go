@@ -10,5 +10,11 @@
 //     event folded into it and ignores older ones. So records of different
 //     age, written while events went on, fold to the same state.
 //   - Counters are carried by the events, never counted from them: v, n, the
-//     number of members. Folding is assignment.
+//     census of the members; and so is a member as after the event. Folding is
+//     assignment, and needs nothing of what was before in memory.
+//   - The group and its channels are in memory. Members are there once a
+//     command has needed them ([State.Missing], [State.Restore]), and until
+//     they are evicted ([State.Evict]). Decide looks at no member that Missing
+//     did not ask for.
+//   - Nothing compares roles but the table in permission.go.
 package group

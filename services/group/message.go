@@ -1,34 +1,11 @@
 package group
 
 import (
+	"slices"
+
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
 )
-
-// writable returns a channel that takes messages. Of the group's own channels
-// it says the same as of one that does not exist, but for the reason.
-func (s *State) writable(name string) (streams.Channel, *channel, error) {
-	c, err := streams.ParseChannel(name)
-	if err != nil {
-		return "", nil, err
-	}
-	if c.Reserved() {
-		return "", nil, streams.Reject(streams.Forbidden, "nobody writes messages to this channel")
-	}
-	ch := s.channels[c]
-	if ch == nil {
-		return "", nil, streams.Reject(streams.NotFound, "there is no such channel")
-	}
-	return c, ch, nil
-}
-
-// speaks rejects who may not write messages now.
-func (s *State) speaks(r Request) error {
-	if s.meta.settings.GetMuteAll() && !r.Server && s.role(r.User) < streampb.Role_ROLE_MODERATOR {
-		return streams.Reject(streams.Muted, "everybody is muted in this group")
-	}
-	return nil
-}
 
 func (s *State) checkBody(body []byte) error {
 	limit := s.meta.settings.GetMaxMessageBytes()
@@ -42,11 +19,14 @@ func (s *State) checkBody(body []byte) error {
 }
 
 func (s *State) send(r Request, body *streampb.Send, now int64) (Decision, error) {
-	c, ch, err := s.writable(body.GetChannel())
+	c, ch, err := s.find(r, body.GetChannel())
 	if err != nil {
 		return Decision{}, err
 	}
-	if err := s.speaks(r); err != nil {
+	if err := s.mayWrite(r, ch); err != nil {
+		return Decision{}, err
+	}
+	if err := s.speaks(r, now); err != nil {
 		return Decision{}, err
 	}
 	if err := s.checkBody(body.GetBody()); err != nil {
@@ -58,29 +38,35 @@ func (s *State) send(r Request, body *streampb.Send, now int64) (Decision, error
 	if err := checkMentions(body); err != nil {
 		return Decision{}, err
 	}
-	if body.GetMentionAll() {
-		if err := s.atLeast(r, s.meta.settings.GetMentionAll(), "mentioning all"); err != nil {
+	if mentionsAll(body) {
+		if err := s.may(r, MentionAll); err != nil {
 			return Decision{}, err
 		}
 	}
 	if body.GetReplyTo() > uint64(ch.n) {
 		return Decision{}, streams.Reject(streams.BadRequest, "reply_to names no message of this channel")
 	}
-	if body.GetTtlMs() < 0 {
-		return Decision{}, streams.Reject(streams.BadRequest, "ttl_ms must not be negative")
+	if ttl := body.GetTtlMs(); ttl < 0 || ttl > streams.MaxInteger-now {
+		return Decision{}, streams.Reject(streams.BadRequest, "ttl_ms must not be negative, nor end after all time")
 	}
 	if wait := s.waiting(r, ch, now); wait > 0 {
 		return Decision{}, streams.RejectRetry(streams.SlowMode, wait, "slow mode: wait before the next message")
 	}
 	posted := &streampb.MessagePosted{
 		Type: body.GetType(), Body: body.GetBody(), BodyJson: body.GetBodyJson(),
-		Mentions: body.GetMentions(), MentionAll: body.GetMentionAll(), MentionRoles: body.GetMentionRoles(),
+		Mentions: body.GetMentions(), MentionAll: mentionsAll(body), MentionRoles: body.GetMentionRoles(),
 		ReplyTo: body.GetReplyTo(), Priority: body.GetPriority(),
 	}
 	if ttl := body.GetTtlMs(); ttl > 0 {
 		posted.Expires = now + ttl
 	}
 	return one(r, c, streams.MessagePosted{MessagePosted: posted})
+}
+
+// mentionsAll reports whether a message mentions everybody: by saying so, or by
+// naming the role that everybody has at least.
+func mentionsAll(body *streampb.Send) bool {
+	return body.GetMentionAll() || slices.Contains(body.GetMentionRoles(), streams.RoleName(streampb.Role_ROLE_MEMBER))
 }
 
 func checkMentions(body *streampb.Send) error {
@@ -97,14 +83,27 @@ func checkMentions(body *streampb.Send) error {
 	return nil
 }
 
+func noMessage() error { return streams.Reject(streams.NotFound, "there is no such message") }
+
+// holds rejects what is no message of the channel, or one that was recalled.
+func (c *channel) holds(r Request, n uint64) error {
+	switch {
+	case n == 0 || n > uint64(c.n):
+		return noMessage()
+	case c.isRecalled(streams.Number(n)), r.Target != nil && r.Target.Recalled:
+		return streams.Reject(streams.NotFound, "the message was recalled")
+	}
+	return nil
+}
+
 // target finds the message an edit or recall is about.
 func (s *State) target(r Request, name string, n uint64) (streams.Channel, *channel, error) {
-	c, ch, err := s.writable(name)
+	c, ch, err := s.find(r, name)
 	if err != nil {
 		return "", nil, err
 	}
 	if n == 0 || n > uint64(ch.n) {
-		return "", nil, streams.Reject(streams.NotFound, "there is no such message")
+		return "", nil, noMessage()
 	}
 	if r.Target == nil {
 		return "", nil, streams.Reject(streams.Unavailable, "the message can't be looked up now")
@@ -112,7 +111,7 @@ func (s *State) target(r Request, name string, n uint64) (streams.Channel, *chan
 	return c, ch, nil
 }
 
-func (s *State) edit(r Request, body *streampb.Edit) (Decision, error) {
+func (s *State) edit(r Request, body *streampb.Edit, now int64) (Decision, error) {
 	c, ch, err := s.target(r, body.GetChannel(), body.GetN())
 	if err != nil {
 		return Decision{}, err
@@ -120,14 +119,20 @@ func (s *State) edit(r Request, body *streampb.Edit) (Decision, error) {
 	if r.Target.Author != r.User {
 		return Decision{}, streams.Reject(streams.Forbidden, "only its author edits a message")
 	}
-	if err := s.speaks(r); err != nil {
+	if err := s.mayWrite(r, ch); err != nil {
+		return Decision{}, err
+	}
+	if err := s.speaks(r, now); err != nil {
 		return Decision{}, err
 	}
 	if err := s.checkBody(body.GetBody()); err != nil {
 		return Decision{}, err
 	}
-	if ch.isRecalled(streams.Number(body.GetN())) {
-		return Decision{}, streams.Reject(streams.NotFound, "the message was recalled")
+	if err := ch.holds(r, body.GetN()); err != nil {
+		return Decision{}, err
+	}
+	if window := s.meta.settings.GetEditWindowMs(); window > 0 && happened(r, now)-r.Target.TS > window {
+		return Decision{}, streams.Reject(streams.Forbidden, "it is too late to edit this message")
 	}
 	return one(r, c, streams.MessageEdited{MessageEdited: &streampb.MessageEdited{
 		Target: body.GetN(), Body: body.GetBody(), BodyJson: body.GetBodyJson(),
@@ -140,14 +145,11 @@ func (s *State) recall(r Request, body *streampb.Recall) (Decision, error) {
 		return Decision{}, err
 	}
 	if r.Target.Author != r.User {
-		if err := s.atLeast(r, streampb.Role_ROLE_MODERATOR, "recalling another's message"); err != nil {
+		if err := s.mayUpon(r, RecallOthers, r.Target.Author); err != nil {
 			return Decision{}, err
 		}
-		if !r.Server && s.role(r.Target.Author) >= s.role(r.User) {
-			return Decision{}, streams.Reject(streams.Forbidden, "nobody acts on an equal or higher role")
-		}
 	}
-	if ch.isRecalled(streams.Number(body.GetN())) {
+	if ch.isRecalled(streams.Number(body.GetN())) || r.Target.Recalled {
 		return answer(&streampb.Result{V: uint64(ch.v), Already: true})
 	}
 	return one(r, c, streams.MessageRecalled{MessageRecalled: &streampb.MessageRecalled{Target: body.GetN()}})

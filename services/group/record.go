@@ -1,6 +1,7 @@
 package group
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -9,11 +10,11 @@ import (
 )
 
 // info is the group as command `group` shows it.
-func (s *State) info(caller streams.User) *streampb.GroupInfo {
+func (s *State) info(r Request) *streampb.GroupInfo {
 	return &streampb.GroupInfo{
 		Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
-		Channels: s.channelInfos(false), Members: s.meta.members,
-		Role: s.role(caller), Created: s.meta.created,
+		Channels: s.channelsFor(r), Members: s.meta.census.GetMembers(),
+		Census: s.meta.census, Role: s.role(r.User), Created: s.meta.created,
 		V: uint64(s.Place(streams.GroupChannel).V),
 	}
 }
@@ -22,15 +23,35 @@ func (s *State) info(caller streams.User) *streampb.GroupInfo {
 // epoch and the log's name.
 func (s *State) snapshot() *streampb.Snapshot {
 	return &streampb.Snapshot{
-		Channels: s.channelInfos(true), Settings: s.meta.settings,
-		Kind: s.meta.kind, Name: s.meta.name,
+		Channels: s.allChannels(), Settings: s.meta.settings,
+		Kind: s.meta.kind, Name: s.meta.name, Members: s.meta.census.GetMembers(),
 	}
 }
 
-func (s *State) channelInfos(own bool) []*streampb.ChannelInfo {
-	names := make([]streams.Channel, 0, len(s.channels))
-	for name := range s.channels {
-		if own || !name.Reserved() {
+// channelsFor is the channels that a caller sees.
+func (s *State) channelsFor(r Request) []*streampb.ChannelInfo {
+	return s.infos(func(name streams.Channel, ch *channel) bool {
+		return !name.Reserved() && s.lives(ch) && (r.Server || s.sees(r.User, ch))
+	})
+}
+
+// allChannels is every channel, as an edge needs them to tell who may follow
+// which: the deleted ones, private ones and the group's own, too.
+func (s *State) allChannels() []*streampb.ChannelInfo {
+	infos := s.infos(func(streams.Channel, *channel) bool { return true })
+	for _, info := range infos {
+		ch := s.channels[streams.Channel(info.GetChannel())]
+		if info.Recalled, info.Deleted = ch.recalledNumbers(), !s.lives(ch); info.Deleted {
+			info.Name, info.Settings, info.Pinned = "", nil, nil
+		}
+	}
+	return infos
+}
+
+func (s *State) infos(include func(streams.Channel, *channel) bool) []*streampb.ChannelInfo {
+	var names []streams.Channel
+	for name, ch := range s.channels {
+		if include(name, ch) {
 			names = append(names, name)
 		}
 	}
@@ -41,55 +62,19 @@ func (s *State) channelInfos(own bool) []*streampb.ChannelInfo {
 		infos[i] = &streampb.ChannelInfo{
 			Channel: string(name), Kind: ch.kind, Name: ch.name,
 			V: uint64(ch.v), N: uint64(ch.n), Seq: uint64(ch.seq), MentionAllCount: ch.mentionAllCount,
-		}
-		if own {
-			infos[i].Recalled = ch.recalledNumbers()
+			Parent: ch.parent, Settings: ch.settings, Pinned: ch.pinnedNumbers(),
 		}
 	}
 	return infos
 }
 
-// Entity names one record of a group's snapshot: the group's own, or the
-// channel's or member's that is set.
-type Entity struct {
-	Channel streams.Channel
-	Member  streams.User
-}
-
-// TakeDirty returns the entities that changed since the last call.
-func (s *State) TakeDirty() []Entity {
-	var entities []Entity
-	if s.dirty.meta {
-		entities = append(entities, Entity{})
-	}
-	for c := range s.dirty.channels {
-		entities = append(entities, Entity{Channel: c})
-	}
-	for u := range s.dirty.members {
-		entities = append(entities, Entity{Member: u})
-	}
-	s.dirty = dirty{channels: map[streams.Channel]struct{}{}, members: map[streams.User]struct{}{}}
-	return entities
-}
-
-// MarkDirty lets an entity be taken again whose record was not written.
-func (s *State) MarkDirty(e Entity) {
-	switch {
-	case e.Channel != "":
-		s.dirty.channels[e.Channel] = struct{}{}
-	case e.Member != "":
-		s.dirty.members[e.Member] = struct{}{}
-	default:
-		s.dirty.meta = true
-	}
-}
-
-// GroupRecord, ChannelRecord and MemberRecord are the entities as they are
-// now, nil for one that is not there.
+// GroupRecord and ChannelRecord are the entities as they are now, nil for one
+// that is not there.
 func (s *State) GroupRecord() *streampb.GroupRecord {
 	return &streampb.GroupRecord{
 		Seq: uint64(s.meta.seq), Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
-		Created: s.meta.created, Members: s.meta.members,
+		Created: s.meta.created, Members: s.meta.census.GetMembers(), Census: s.meta.census,
+		Deleted: s.meta.deleted, Invites: s.meta.invites,
 	}
 }
 
@@ -101,13 +86,20 @@ func (s *State) ChannelRecord(c streams.Channel) *streampb.ChannelRecord {
 	return &streampb.ChannelRecord{
 		Seq: uint64(ch.seq), V: uint64(ch.v), N: uint64(ch.n), MentionAllCount: ch.mentionAllCount,
 		Kind: ch.kind, Name: ch.name, Recalled: ch.recalledNumbers(),
-		LastSends: s.lastSends(ch),
+		LastSends: s.lastSends(ch), Pinned: ch.pinnedNumbers(),
+		InfoSeq: uint64(ch.infoSeq), Creator: string(ch.creator), Parent: ch.parent, Members: ch.memberNames(),
+		Settings: ch.settings, Deleted: ch.deleted, Attributes: ch.attributes(),
 	}
 }
 
+// maxLastSends bounds those in a record: with the longest names, 10,000 users
+// named and as many messages recalled as are remembered, it stays below the
+// 1 MiB that NATS takes.
+const maxLastSends = 1000
+
 // lastSends is when those wrote who may still have to wait under slow mode.
 func (s *State) lastSends(ch *channel) []*streampb.LastSend {
-	newest, slow := int64(0), s.meta.settings.GetSlowModeMs()
+	newest, slow := int64(0), s.slow(ch)
 	for _, ts := range ch.lastSend {
 		newest = max(newest, ts)
 	}
@@ -117,31 +109,30 @@ func (s *State) lastSends(ch *channel) []*streampb.LastSend {
 			sends = append(sends, &streampb.LastSend{User: string(u), Ts: ts})
 		}
 	}
+	if len(sends) > maxLastSends { // the others wait once less after a takeover
+		slices.SortFunc(sends, func(a, b *streampb.LastSend) int { return cmp.Compare(b.GetTs(), a.GetTs()) })
+		sends = sends[:maxLastSends]
+	}
 	slices.SortFunc(sends, func(a, b *streampb.LastSend) int { return strings.Compare(a.GetUser(), b.GetUser()) })
 	return sends
 }
 
-func (s *State) MemberRecord(u streams.User) *streampb.MemberRecord {
-	m := s.members[u]
-	if m == nil {
-		return nil
-	}
-	return &streampb.MemberRecord{Seq: uint64(m.seq), Role: m.role, Joined: m.joined}
-}
-
-// RestoreGroup, RestoreChannel and RestoreMember put a record back, before any
-// event is applied.
+// RestoreGroup and RestoreChannel put a record back, before any event is
+// applied.
 func (s *State) RestoreGroup(r *streampb.GroupRecord) {
 	s.meta = meta{
 		seq: streams.Seq(r.GetSeq()), kind: r.GetKind(), name: r.GetName(), settings: r.GetSettings(),
-		created: r.GetCreated(), members: r.GetMembers(),
+		created: r.GetCreated(), census: r.GetCensus(), deleted: r.GetDeleted(), invites: r.GetInvites(),
+	}
+	if s.meta.census == nil {
+		s.meta.census = censusBefore(r.GetMembers())
 	}
 }
 
 func (s *State) RestoreChannel(c streams.Channel, r *streampb.ChannelRecord) {
 	ch := &channel{
 		seq: streams.Seq(r.GetSeq()), v: streams.Version(r.GetV()), n: streams.Number(r.GetN()),
-		mentionAllCount: r.GetMentionAllCount(), kind: r.GetKind(), name: r.GetName(),
+		mentionAllCount: r.GetMentionAllCount(), kind: r.GetKind(), name: r.GetName(), about: aboutOf(r),
 	}
 	for _, n := range r.GetRecalled() {
 		ch.recalled = append(ch.recalled, streams.Number(n))
@@ -153,8 +144,4 @@ func (s *State) RestoreChannel(c streams.Channel, r *streampb.ChannelRecord) {
 		ch.lastSend[streams.User(sent.GetUser())] = sent.GetTs()
 	}
 	s.channels[c] = ch
-}
-
-func (s *State) RestoreMember(u streams.User, r *streampb.MemberRecord) {
-	s.members[u] = &member{seq: streams.Seq(r.GetSeq()), role: r.GetRole(), joined: r.GetJoined()}
 }

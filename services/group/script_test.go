@@ -1,6 +1,7 @@
 package group_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,7 +26,8 @@ var update = flag.Bool("update", false, "rewrite what the scripts recorded")
 //	<user> <command> <field>=<value>…
 //
 // is followed by its events or its refusal, each after "> ". `now <ms>` sets
-// the clock, `server <user> …` and `import <ms> <user> …` speak as a back end.
+// the clock, `direct <a> <b>` begins with the group of two users,
+// `server <user> …` and `import <ms> <user> …` speak as a back end.
 // -update records anew: commit only changes whose cause you understand and want.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -57,11 +59,13 @@ type script struct {
 	state   *group.State
 	now     int64
 	seq     streams.Seq
-	authors map[string]streams.User // "channel/n"
+	targets map[string]group.Target // by "channel/n"
 }
 
+func newState(g streams.Group) *group.State { return group.New(g) }
+
 func newScript(t *testing.T) *script {
-	return &script{t: t, state: group.New("g"), now: 1_000_000, authors: map[string]streams.User{}}
+	return &script{t: t, state: newState("g"), now: 1_000_000, targets: map[string]group.Target{}}
 }
 
 func (s *script) run(text string) string {
@@ -89,6 +93,17 @@ func (s *script) line(line string) []string {
 	case "now":
 		s.now = s.number(words[1])
 		return nil
+	case "direct": // the group of two users from here on
+		group := streams.DirectGroup(streams.User(words[1]), streams.User(words[2]))
+		s.state = newState(group)
+		return nil
+	case "stands":
+		s.stands(words[1:])
+		return nil
+	case "gone":
+		return s.gone(streams.User(words[1]))
+	case "each":
+		return s.each(s.number(words[1]), s.number(words[2]), strings.Join(words[3:], " "))
 	case "server":
 		r.Server, words = true, words[1:]
 	case "import":
@@ -101,9 +116,10 @@ func (s *script) line(line string) []string {
 		fields[key] = value
 	}
 	r.Body = s.body(words[1], fields)
-	if author, ok := s.authors[fields["channel"]+"/"+fields["n"]]; ok {
-		r.Target = &group.Target{Author: author}
+	if target, ok := s.targets[fields["channel"]+"/"+fields["n"]]; ok {
+		r.Target = &target
 	}
+	s.load(r)
 	decision, err := s.state.Decide(r, s.now)
 	if err != nil {
 		var rejection *streams.Rejection
@@ -114,7 +130,7 @@ func (s *script) line(line string) []string {
 		if rejection.RetryAfter > 0 {
 			retry = " retry in " + rejection.RetryAfter.String()
 		}
-		return []string{"refused " + rejection.Error() + retry}
+		return []string{"refused " + rejection.Error() + retry + current(rejection)}
 	}
 	if decision.Events == nil {
 		return []string{"answer " + compact(decision.Answer)}
@@ -122,6 +138,9 @@ func (s *script) line(line string) []string {
 	var results []string
 	for _, e := range decision.Events {
 		results = append(results, s.apply(e))
+	}
+	if n := len(results); n > 5 {
+		results = []string{results[0], fmt.Sprintf("and %d more like it", n-2), results[n-1]}
 	}
 	return results
 }
@@ -132,7 +151,7 @@ func (s *script) apply(e *streams.Event) string {
 	e.Seq, e.TS = s.seq, s.now
 	s.state.Apply(e)
 	if e.Kind() == streams.KindMessage {
-		s.authors[fmt.Sprintf("%s/%d", e.Channel, e.N)] = e.User
+		s.targets[fmt.Sprintf("%s/%d", e.Channel, e.N)] = group.Target{Author: e.User, TS: e.TS}
 	}
 	answer := ""
 	if e.Answer {
@@ -177,38 +196,58 @@ func (s *script) body(command string, f map[string]string) any {
 	}
 	switch command {
 	case "create_group":
-		return &streampb.CreateGroup{Kind: f["kind"], Name: f["name"], Settings: s.settings(f)}
+		body := &streampb.CreateGroup{Kind: f["kind"], Name: f["name"], Peer: f["peer"]}
+		if body.Peer == "" {
+			body.Settings = s.settings(f)
+		}
+		return body
+	case "delete_group":
+		return &streampb.DeleteGroup{Reason: f["reason"]}
+	case "block", "unblock":
+		return &streampb.Block{Peer: f["peer"], Undo: command == "unblock"}
+	case "invite":
+		body := &streampb.Invite{Invite: f["invite"], Expires: int64(uint("expires")), Uses: uint("uses"), Hash: codeHash(f["code"])}
+		if f["code"] == "short" {
+			body.Hash = body.Hash[:31]
+		}
+		return body
+	case "invite_revoke":
+		return &streampb.Invite{Invite: f["invite"]}
+	case "add", "kick", "ban", "unban", "mute", "unmute", "role", "decline", "user_groups", "odd":
+		return s.act(command, f)
 	case "update_group":
 		body := &streampb.UpdateGroup{Settings: s.settings(f)}
 		if name, ok := f["name"]; ok {
 			body.Name = &name
 		}
 		return body
-	case "create_channel":
-		return &streampb.CreateChannel{Channel: f["channel"], Kind: f["kind"], Name: f["name"]}
 	case "join":
-		return &streampb.Join{Reason: f["reason"]}
+		return &streampb.Join{Reason: f["reason"], CodeHash: codeHash(f["code"])}
 	case "leave":
 		return &streampb.Leave{Reason: f["reason"]}
 	case "send":
 		body := &streampb.Send{
 			Channel: f["channel"], Type: "text", Body: []byte(strings.Repeat(f["body"], int(max(1, uint("times"))))),
-			MentionAll: f["mention_all"] != "", ReplyTo: uint("reply_to"), TtlMs: int64(uint("ttl_ms")),
+			MentionAll: f["mention_all"] != "", ReplyTo: uint("reply_to"), TtlMs: int64(uint("ttl_ms")), Peer: f["peer"],
 		}
-		if f["mentions"] != "" {
-			body.Mentions = strings.Split(f["mentions"], ",")
-		}
+		body.Mentions, body.MentionRoles = list(f["mentions"]), list(f["mention_roles"])
 		return body
 	case "edit":
 		return &streampb.Edit{Channel: f["channel"], N: uint("n"), Body: []byte(f["body"])}
 	case "recall":
 		return &streampb.Recall{Channel: f["channel"], N: uint("n")}
 	case "members":
-		return &streampb.ReadMembers{After: f["after"], Limit: uint32(uint("limit"))}
+		role, _ := streams.ParseRole(f["role"])
+		return &streampb.ReadMembers{After: f["after"], Limit: uint32(uint("limit")), Role: role}
 	case "group":
 		return &streampb.ReadGroup{}
+	case "snapshot":
+		return &streampb.ReadSnapshot{}
 	case "access":
 		return &streampb.ReadAccess{}
+	}
+	if body := s.channelBody(command, f); body != nil {
+		return body
 	}
 	s.t.Fatalf("the script has an unknown command %q", command)
 	return nil
@@ -222,6 +261,19 @@ func (s *script) settings(f map[string]string) *streampb.SettingsPatch {
 	if v, ok := f["history"]; ok {
 		patch.History = &v
 	}
+	if v, ok := f["edit_window_ms"]; ok {
+		patch.EditWindowMs = proto.Int64(s.number(v))
+	}
+	if v, ok := f["room_idle_ms"]; ok {
+		patch.RoomIdleMs = proto.Int64(s.number(v))
+	}
+	if v, ok := f["hook"]; ok {
+		patch.Hook = &v
+	}
+	if v, ok := f["threads"]; ok {
+		role, _ := streams.ParseRole(v)
+		patch.Threads = role.Enum()
+	}
 	if v, ok := f["mute_all"]; ok {
 		patch.MuteAll = proto.Bool(v == "true")
 	}
@@ -231,5 +283,41 @@ func (s *script) settings(f map[string]string) *streampb.SettingsPatch {
 	if v, ok := f["max_message_bytes"]; ok {
 		patch.MaxMessageBytes = proto.Int64(s.number(v))
 	}
+	s.laterSettings(patch, f)
 	return patch
+}
+
+// act is what one user does about another: `<user> mute user=<whom> …`.
+func (s *script) act(do string, f map[string]string) *streampb.ActOnMember {
+	role, known := streams.ParseRole(f["role"])
+	if f["role"] != "" && !known {
+		role = 9
+	}
+	body := &streampb.ActOnMember{
+		User: f["user"], Role: role, Reason: f["reason"],
+		Act: streampb.Act(streampb.Act_value["ACT_"+strings.ToUpper(do)]),
+	}
+	if f["until"] != "" {
+		body.Until = s.number(f["until"])
+	}
+	if f["groups"] != "" {
+		body.UserGroups = strings.Split(f["groups"], ",")
+	}
+	if times := f["times"]; times != "" { // so many groups
+		for i := range s.number(times) {
+			body.UserGroups = append(body.UserGroups, fmt.Sprint("g", i))
+		}
+	}
+	if f["reason"] == "long" {
+		body.Reason = strings.Repeat("x", int(s.number(f["bytes"])))
+	}
+	return body
+}
+
+func codeHash(code string) []byte {
+	if code == "" {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(code))
+	return sum[:]
 }

@@ -25,8 +25,8 @@ func patch(s *streampb.Settings, p *streampb.SettingsPatch) (*streampb.Settings,
 		return s, nil
 	}
 	if p.Join != nil {
-		if j := p.GetJoin(); j != "open" && j != "invite" {
-			return nil, streams.Reject(streams.BadRequest, "settings.join must be open or invite")
+		if j := p.GetJoin(); j != "open" && j != "invite" && j != "approval" {
+			return nil, streams.Reject(streams.BadRequest, "settings.join must be open, invite or approval")
 		}
 		s.Join = p.GetJoin()
 	}
@@ -34,17 +34,13 @@ func patch(s *streampb.Settings, p *streampb.SettingsPatch) (*streampb.Settings,
 		s.MuteAll = p.GetMuteAll()
 	}
 	if p.History != nil {
-		switch p.GetHistory() {
-		case "all":
-		case "since_join": // accepted without being obeyed it would give away what was meant to be hidden
-			return nil, streams.Reject(streams.BadRequest, "settings.history since_join is not available in this version")
-		default:
+		if h := p.GetHistory(); h != "all" && h != "since_join" {
 			return nil, streams.Reject(streams.BadRequest, "settings.history must be all or since_join")
 		}
 		s.History = p.GetHistory()
 	}
 	if p.SlowModeMs != nil {
-		if ms := p.GetSlowModeMs(); ms < 0 || ms > 6*60*60*1000 {
+		if ms := p.GetSlowModeMs(); !validSlowMode(ms) {
 			return nil, streams.Reject(streams.BadRequest, "settings.slow_mode_ms must be 0 to 6 hours")
 		}
 		s.SlowModeMs = p.GetSlowModeMs()
@@ -64,11 +60,32 @@ func patch(s *streampb.Settings, p *streampb.SettingsPatch) (*streampb.Settings,
 	if s.MentionAll < streampb.Role_ROLE_MEMBER || s.Attrs < streampb.Role_ROLE_MEMBER {
 		return nil, streams.Reject(streams.BadRequest, "a least role must be member, moderator, admin or owner")
 	}
+	if max(s.MentionAll, s.Attrs, p.GetThreads()) > streampb.Role_ROLE_OWNER || p.GetThreads() < 0 {
+		return nil, streams.Reject(streams.BadRequest, "a least role must be member, moderator, admin or owner")
+	}
+	if p.Threads != nil {
+		s.Threads = p.GetThreads()
+	}
+	if ms := p.GetRoomIdleMs(); ms < 0 || ms > streams.MaxInteger {
+		return nil, streams.Reject(streams.BadRequest, "settings.room_idle_ms must not be negative")
+	}
 	if p.RoomIdleMs != nil {
-		if p.GetRoomIdleMs() < 0 {
-			return nil, streams.Reject(streams.BadRequest, "settings.room_idle_ms must not be negative")
-		}
 		s.RoomIdleMs = p.GetRoomIdleMs()
+	}
+	if ms := p.GetEditWindowMs(); ms < 0 || ms > streams.MaxInteger {
+		return nil, streams.Reject(streams.BadRequest, "settings.edit_window_ms must not be negative")
+	}
+	if p.EditWindowMs != nil {
+		s.EditWindowMs = p.GetEditWindowMs()
+	}
+	if h := p.GetHook(); h != "" && h != "open" && h != "closed" {
+		return nil, streams.Reject(streams.BadRequest, "settings.hook must be open or closed")
+	}
+	if p.Hook != nil {
+		s.Hook = p.GetHook()
 	}
 	return s, nil
 }
+
+// validSlowMode bounds a slow mode, in ms: who waits longer is muted.
+func validSlowMode(ms int64) bool { return ms >= 0 && ms <= 6*60*60*1000 }

@@ -13,8 +13,14 @@ type State struct {
 	meta     meta
 	channels map[streams.Channel]*channel
 	members  map[streams.User]*member
-	sorted   []streams.User // current members by name; nil when out of date
-	dirty    dirty
+	attrs    map[streams.Channel]*attributes // what of them is in memory; see attribute.go
+	cards    map[cardKey]*card               // likewise; see card.go
+	sorted   []streams.User                  // current members by name, of a whole group; nil when out of date
+	dirty    map[Entity]struct{}
+
+	residents residents
+	whole     bool // who is not in members has no record
+	elsewhere bool // there are too many member records to read them all
 }
 
 type meta struct {
@@ -22,8 +28,10 @@ type meta struct {
 	kind     string
 	name     string
 	settings *streampb.Settings
-	created  int64  // ms since 1970 UTC
-	members  uint64 // current members
+	created  int64 // ms since 1970 UTC
+	census   *streampb.Census
+	invites  []*streampb.InviteRecord // oldest first, at most streams.MaxInvites
+	deleted  bool
 }
 
 type channel struct {
@@ -34,12 +42,7 @@ type channel struct {
 	kind, name      string
 	recalled        []streams.Number       // numbers of recalled messages, ascending, at most maxRecalled
 	lastSend        map[streams.User]int64 // ms since 1970 UTC, kept only under slow mode
-}
-
-type member struct {
-	seq    streams.Seq
-	role   streampb.Role // ROLE_NONE: was a member
-	joined int64         // ms since 1970 UTC
+	about                                  // what it is, apart from where its log stands; see channel.go
 }
 
 // maxRecalled is how many recalled numbers a channel remembers, so that no
@@ -47,25 +50,18 @@ type member struct {
 // forgotten; what old messages say now is ClickHouse's to tell.
 const maxRecalled = 1 << 16
 
-// dirty names the entities that changed since the last snapshot.
-type dirty struct {
-	meta     bool
-	channels map[streams.Channel]struct{}
-	members  map[streams.User]struct{}
-}
-
 // New returns the state of a group that does not exist yet.
 func New(g streams.Group) *State {
 	return &State{
 		group:    g,
 		channels: map[streams.Channel]*channel{},
 		members:  map[streams.User]*member{},
-		dirty:    dirty{channels: map[streams.Channel]struct{}{}, members: map[streams.User]struct{}{}},
+		dirty:    map[Entity]struct{}{},
 	}
 }
 
-// Exists reports whether the group has been created.
-func (s *State) Exists() bool { return s.meta.seq != 0 }
+// Exists reports whether the group has been created and not deleted.
+func (s *State) Exists() bool { return s.meta.seq != 0 && !s.meta.deleted }
 
 // Place is how far a channel's log has come, for [streams.Judge].
 func (s *State) Place(c streams.Channel) streams.Place {
@@ -108,13 +104,6 @@ func (s *State) Positions() []Position {
 	return positions
 }
 
-func (s *State) role(u streams.User) streampb.Role {
-	if m := s.members[u]; m != nil {
-		return m.role
-	}
-	return streampb.Role_ROLE_NONE
-}
-
 // Number gives a decided event its place in its channel: V, N, Prev and
 // MentionAllCount. The caller sets Seq, Epoch and TS, then calls Apply.
 func (s *State) Number(e *streams.Event) {
@@ -137,15 +126,17 @@ func (s *State) Apply(e *streams.Event) {
 	switch p := e.Payload.(type) {
 	case streams.GroupUpdated:
 		s.applyGroupUpdated(e, p)
-	case streams.ChannelCreated:
-		s.applyChannelCreated(e, p)
-	case streams.MemberJoined:
-		s.applyMember(e, streams.User(p.GetMember()), p.GetRole(), p.GetMembers())
-	case streams.MemberLeft:
-		s.applyMember(e, streams.User(p.GetMember()), streampb.Role_ROLE_NONE, p.GetMembers())
+	case streams.InviteCreated:
+		s.applyInvite(e, p)
+	case streams.InviteRevoked:
+		s.applyInviteRevoked(e, p)
+	default:
+		s.applyMember(e)
 	}
+	s.applyChannels(e)
 	// The head last: the channel a message is in must exist before.
 	s.applyHead(e)
+	s.applyParts(e)
 }
 
 func (s *State) applyGroupUpdated(e *streams.Event, p streams.GroupUpdated) {
@@ -154,41 +145,12 @@ func (s *State) applyGroupUpdated(e *streams.Event, p streams.GroupUpdated) {
 	}
 	if s.meta.seq == 0 {
 		s.meta.created = e.TS
+		s.whole = true // seen from its beginning
 	}
 	s.meta.seq = e.Seq
 	s.meta.kind, s.meta.name, s.meta.settings = p.GetKind(), p.GetName(), p.GetSettings()
-	s.dirty.meta = true
-}
-
-func (s *State) applyChannelCreated(e *streams.Event, p streams.ChannelCreated) {
-	name := streams.Channel(p.GetChannel())
-	if s.channels[name] != nil {
-		return
-	}
-	s.channels[name] = &channel{kind: p.GetKind(), name: p.GetName()}
-	s.dirty.channels[name] = struct{}{}
-}
-
-func (s *State) applyMember(e *streams.Event, u streams.User, role streampb.Role, members uint64) {
-	if e.Seq > s.meta.seq {
-		s.meta.seq, s.meta.members, s.dirty.meta = e.Seq, members, true
-	}
-	m := s.members[u]
-	if m == nil {
-		m = &member{}
-		s.members[u] = m
-	}
-	if e.Seq <= m.seq {
-		return
-	}
-	if (m.role == streampb.Role_ROLE_NONE) != (role == streampb.Role_ROLE_NONE) {
-		s.sorted = nil
-	}
-	if m.role == streampb.Role_ROLE_NONE {
-		m.joined = e.TS
-	}
-	m.seq, m.role = e.Seq, role
-	s.dirty.members[u] = struct{}{}
+	s.meta.deleted = p.GetDeleted()
+	s.changed(Entity{})
 }
 
 func (s *State) applyHead(e *streams.Event) {
@@ -201,10 +163,15 @@ func (s *State) applyHead(e *streams.Event) {
 		return
 	}
 	ch.seq, ch.v, ch.n, ch.mentionAllCount = e.Seq, e.V, e.N, e.MentionAllCount
-	s.dirty.channels[e.Channel] = struct{}{}
+	s.changed(Entity{Channel: e.Channel})
 	switch p := e.Payload.(type) {
 	case streams.MessageRecalled:
 		ch.recall(streams.Number(p.GetTarget()))
+		ch.unpin(streams.Number(p.GetTarget()))
+	case streams.Pinned:
+		ch.pin(streams.Number(p.GetTarget()))
+	case streams.Unpinned:
+		ch.unpin(streams.Number(p.GetTarget()))
 	case streams.MessagePosted:
 		s.Observe(e)
 	}
@@ -213,11 +180,11 @@ func (s *State) applyHead(e *streams.Event) {
 // Observe notes what slow mode needs of a message: when its sender last wrote.
 // Recovery calls it for messages older than the snapshot, too.
 func (s *State) Observe(e *streams.Event) {
-	slow := s.meta.settings.GetSlowModeMs()
 	ch := s.channels[e.Channel]
-	if slow == 0 || ch == nil {
+	if ch == nil || ch.deleted || s.slow(ch) == 0 {
 		return
 	}
+	slow := s.slow(ch)
 	if ch.lastSend == nil {
 		ch.lastSend = map[streams.User]int64{}
 	}
@@ -260,7 +227,7 @@ func (c *channel) recalledNumbers() []uint64 {
 // somebody joins or leaves.
 func (s *State) sortedMembers() []streams.User {
 	if s.sorted == nil {
-		s.sorted = make([]streams.User, 0, s.meta.members)
+		s.sorted = make([]streams.User, 0, s.meta.census.GetMembers())
 		for u, m := range s.members {
 			if m.role != streampb.Role_ROLE_NONE {
 				s.sorted = append(s.sorted, u)

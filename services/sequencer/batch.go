@@ -1,6 +1,7 @@
 package sequencer
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -20,8 +21,7 @@ type Batch struct {
 	results   []*streampb.Result
 	appended  []bool      // the command's events were handed to a log by this very batch
 	wait      streams.Seq // everything up to here must be stored before the answer
-
-	looking, looked bool // its targets are searched, and were; see line
+	laneKeys  []laneKey   // whose commands these are; see load.go
 }
 
 // Command is one command of a batch; exactly one of Invalid and Request.Body
@@ -43,9 +43,28 @@ func (b *Batch) refuse(r *streams.Rejection) {
 }
 
 func rejected(r *streams.Rejection) *streampb.Result {
-	return &streampb.Result{Rejection: &streampb.Rejection{
-		Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds(),
-	}}
+	return &streampb.Result{Rejection: r.Proto()}
+}
+
+// take decides a batch, after what it needs is fetched where that is needed.
+func (t *term) take(ctx context.Context, b *Batch) error {
+	if t.tooLate(b) {
+		return nil
+	}
+	if t.load(ctx, b) {
+		return nil // comes back through fetched, or from behind
+	}
+	return t.decide(b)
+}
+
+// tooLate refuses a batch that has waited too long: its sender was told long
+// ago that it failed, and doing it now would surprise.
+func (t *term) tooLate(b *Batch) bool {
+	if t.sequencer.config.Now().Sub(b.submitted) <= batchPatience {
+		return false
+	}
+	b.refuse(streams.RejectRetry(streams.Unavailable, time.Second, "the command waited too long"))
+	return true
 }
 
 // decide decides all commands of a batch and queues it for its answer: that of
@@ -108,6 +127,9 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 	if dup := t.duplicate(c, now); dup != nil {
 		// What this batch itself wrote in a former term is no repetition.
 		dup.Duplicate = dup.Duplicate && !b.appended[i]
+		if _, join := c.Request.Body.(*streampb.Join); join && dup.GetRejection() == nil {
+			dup.Waiting = t.fold.existing(c.Group).Waits(c.Request.User) // as it is now
+		}
 		return dup
 	}
 	if c.Request.TS > now {
@@ -115,6 +137,9 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 	}
 	st := t.fold.existing(c.Group)
 	t.target(c)
+	if len(st.Missing(c.Request)) > 0 { // could not be loaded
+		return rejected(streams.RejectRetry(streams.Unavailable, time.Second, "what the command is about can't be looked up now"))
+	}
 	decision, err := st.Decide(c.Request, now)
 	if err != nil {
 		return rejected(streams.AsRejection(err))
@@ -128,6 +153,11 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 		// after it. Or its sender repeats what came in another batch: then it may
 		// do so again, and what is in the log already is not sent with it.
 		return rejected(streams.RejectRetry(streams.Unavailable, 100*time.Millisecond, "what was sent after this command is done already"))
+	}
+	if t.log.Unsettled() > eventlog.MaxInFlight {
+		// A few commands of many events each have filled it. All that follow in
+		// this batch are refused as well: nothing is overtaken.
+		return rejected(streams.RejectRetry(streams.Unavailable, 100*time.Millisecond, "too much is waiting to be stored"))
 	}
 	b.appended[i] = true
 	return t.append(c, decision.Events, now)
@@ -161,6 +191,9 @@ func (t *term) finishAnswer(result *streampb.Result) *streampb.Result {
 	if snap := result.GetSnapshot(); snap != nil {
 		snap.Seq, snap.Epoch, snap.Log = result.Seq, uint64(t.log.Epoch()), t.logName
 	}
+	if page := result.GetAttributes(); page != nil {
+		page.Seq = result.Seq
+	}
 	return result
 }
 
@@ -190,6 +223,10 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 		}
 		if e.Answer {
 			result = &streampb.Result{V: uint64(e.V), N: uint64(e.N), Seq: uint64(e.Seq), Ts: e.TS}
+			_, result.Waiting = e.Payload.(streams.JoinRequested)
+			if counted, ok := e.Payload.(interface{ GetCount() uint64 }); ok { // reactions
+				result.Count = counted.GetCount()
+			}
 		}
 	}
 	// A reader that has seen the last event has seen them all.

@@ -29,6 +29,10 @@ type Config struct {
 	// RetainEvery is how often the head of the log is looked at for what may
 	// be purged. Default 10 s.
 	RetainEvery time.Duration
+	// MaxHeld is how many members, attributes and messages' reactions of the
+	// partition stay in memory at most, beside those yet to be stored in the
+	// snapshot; others are loaded when they are needed. Default 200,000.
+	MaxHeld int
 	// OnServe is called when a term begins to take commands and returns what
 	// ends the intake. While it is not serving, nobody listens on the
 	// partition's command subject and askers are told so at once by NATS.
@@ -58,6 +62,9 @@ func (c *Config) validate() error {
 	if c.RetainEvery == 0 {
 		c.RetainEvery = retainEvery
 	}
+	if c.MaxHeld == 0 {
+		c.MaxHeld = maxHeld
+	}
 	if c.OnServe == nil {
 		c.OnServe = func() (func(), error) { return func() {}, nil }
 	}
@@ -86,4 +93,8 @@ const (
 	headroom = 2 * streams.MaxBatchCommands
 	// maxLookups bounds the searches in the log for the targets of edits.
 	maxLookups = 16
+	// maxHeld is how many members, attributes and messages' cards a partition
+	// keeps in memory, beyond those that are waiting to be stored: some 40 MB.
+	// More are loaded again when they are needed.
+	maxHeld = 200_000
 )

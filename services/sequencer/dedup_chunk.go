@@ -98,7 +98,7 @@ func (t *term) dropChunks(ctx context.Context) {
 func (s *Sequencer) purgeSubjects(ctx context.Context, chunks []chunk) error {
 	stream := eventlog.NewStream(s.transport, streams.StateStream(s.config.Partition))
 	for _, c := range chunks {
-		if err := stream.PurgeSubject(ctx, c.subject); err != nil {
+		if err := stream.PurgeSubject(ctx, c.subject, 0); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,14 @@
 // wait the same way, because they were decided on state that was not stored yet,
 // and while the lease is not trusted they wait for an append of their own.
 //
+// # Loading
+//
+// A command may need records that are not in memory, and the message it is
+// about. They are fetched beside the deciding; the batch waits, and so do later
+// ones of the same users in the same groups, in their order (load.go). Above a
+// bound, what was not used lately is dropped again, once its record is stored
+// (evict.go). So a term begins with the core of the snapshot alone.
+//
 // # When a write fails
 //
 // A refused or unknown append ends the term. The next one folds the log anew,

@@ -81,18 +81,33 @@ func TestNobodysLaterBatchPassesAnEarlierOne(t *testing.T) {
 	seq.End(false, nil)
 	takeOver() // nobody remembers who wrote the message
 
+	search := func() {
+		for len(searches) > 0 {
+			first := searches[0]
+			searches = searches[1:]
+			first()
+		}
+	}
+	send("alice is loaded", "alice", &streampb.ReadGroup{})
+	send("bob is loaded", "bob", &streampb.ReadGroup{})
+	for len(answered) < 4 { // each thing may be due only after another
+		search()
+		for thing := range 3 {
+			if _, err := seq.Do(ctx, thing); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	answered = nil
+
 	send("edit", "alice", &streampb.Edit{Channel: "c", N: 1, Body: []byte("y")})
 	send("later", "alice", message)
 	send("latest", "alice", message)
 	send("other", "bob", message)
-	work(3)
-	for len(searches) > 0 {
-		search := searches[0]
-		searches = searches[1:]
-		search()
-	}
-	work(6)
-	if want := []string{"prepare", "join", "other", "edit", "later", "latest"}; !slices.Equal(answered, want) {
+	work(1)
+	search()
+	work(4)
+	if want := []string{"other", "edit", "later", "latest"}; !slices.Equal(answered, want) {
 		t.Errorf("answered in the order %v, want %v", answered, want)
 	}
 	seq.End(true, nil)

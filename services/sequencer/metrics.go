@@ -9,6 +9,8 @@ type Metrics struct {
 	Terms      *prometheus.CounterVec // by what ended the former one
 	Refused    *prometheus.CounterVec // events of the log that belong to nobody's history, by verdict
 	Snapshots  prometheus.Counter
+	Loaded     prometheus.Counter
+	Evicted    prometheus.Counter
 	Serving    prometheus.Gauge
 	LogBytes   *prometheus.GaugeVec // by partition
 	Replayed   prometheus.Histogram
@@ -33,6 +35,12 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		Snapshots: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "throng_snapshots_total", Help: "Checkpoints written.",
 		}),
+		Loaded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "throng_records_loaded_total", Help: "Members, attributes and message cards that a command needed and that were looked for in the snapshot.",
+		}),
+		Evicted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "throng_records_evicted_total", Help: "Members, attributes and message cards dropped from memory because there were many and they were not used lately.",
+		}),
 		Serving: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "throng_partitions_serving", Help: "Partitions this process serves now.",
 		}),
@@ -48,6 +56,6 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .5, 1, 5},
 		}),
 	}
-	registerer.MustRegister(m.Commands, m.Events, m.Terms, m.Refused, m.Snapshots, m.Serving, m.LogBytes, m.Replayed, m.CommitTime)
+	registerer.MustRegister(m.Commands, m.Events, m.Terms, m.Refused, m.Snapshots, m.Loaded, m.Evicted, m.Serving, m.LogBytes, m.Replayed, m.CommitTime)
 	return m
 }

@@ -52,7 +52,12 @@ func NewRebuild(ctx context.Context, config RebuildConfig) (*Rebuild, error) {
 		}
 		t.state, fence = state, streams.Seq(state.Epoch())
 	}
+	t.stored = fence
 	if err := s.readSnapshot(ctx, t.fold, fence); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("read snapshot: %w", err)
+	}
+	if err := s.readNewest(ctx, t.fold); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("read snapshot: %w", err)
 	}
@@ -66,7 +71,29 @@ func NewRebuild(ctx context.Context, config RebuildConfig) (*Rebuild, error) {
 		r.Close()
 		return nil, fmt.Errorf("read what the projections have behind %d: %w", t.fold.checkpoint, err)
 	}
+	if err := t.completeCards(ctx); err != nil {
+		r.Close()
+		return nil, err
+	}
 	return r, nil
+}
+
+// readNewest notes how far the records have come that no takeover reads.
+func (s *Sequencer) readNewest(ctx context.Context, f *fold) error {
+	p := s.config.Partition
+	reader := eventlog.NewReaderOver(s.transport, streams.StateStream(p))
+	return reader.Scan(ctx, streams.StatePattern(p), 1, 0, func(m eventlog.Message) error {
+		token, ok := streams.ParseState(m.Subject)
+		if !ok || token.Fence || token.Dedup {
+			return nil
+		}
+		record := &streampb.Checkpoint{} // every record has its sequence in the same field
+		if err := proto.Unmarshal(m.Data, record); err != nil {
+			return fmt.Errorf("record at %d: %w", m.Seq, err)
+		}
+		f.reflects(record)
+		return nil
+	})
 }
 
 // Close lets go of the snapshots' stream.

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/throng/throng/services/group"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
-	"github.com/throng/throng/streams/streampb"
 )
 
 // errLogLost: the log ends before what the snapshot has seen of it. It was lost
@@ -26,12 +23,20 @@ type fold struct {
 	dirty  map[streams.Group]struct{} // groups with records newer than the snapshot
 	moved  map[channelKey]int         // channels that moved lately, and how many beacons have yet to tell of them
 
+	// graves are the channels among whose attributes may be deleted ones that
+	// have records yet; see attributes.go.
+	graves map[channelKey]struct{}
+
 	chunks     []chunk     // of the duplicate window in the snapshot, oldest first
 	windowed   bool        // the snapshot holds the duplicate window, too
 	checkpoint streams.Seq // up to which the snapshot was complete
 	newest     streams.Seq // of what the snapshot reflects
 	passed     bool        // another owner stood since this one's former term
 	replayed   int         // messages read from the log
+
+	held    int             // entities in memory that could be loaded again, of all groups
+	order   []streams.Group // of groups, as eviction goes through them
+	evictAt int             // in order
 }
 
 type channelKey struct {
@@ -43,6 +48,7 @@ func newFold() *fold {
 	return &fold{
 		groups: map[streams.Group]*group.State{}, dedup: newDedup(),
 		dirty: map[streams.Group]struct{}{}, moved: map[channelKey]int{},
+		graves: map[channelKey]struct{}{},
 	}
 }
 
@@ -51,7 +57,8 @@ func (f *fold) group(g streams.Group) *group.State {
 	s := f.groups[g]
 	if s == nil {
 		s = group.New(g)
-		f.groups[g] = s
+		s.CountIn(&f.held)
+		f.groups[g], f.order = s, append(f.order, g)
 	}
 	return s
 }
@@ -74,6 +81,9 @@ func (f *fold) apply(e *streams.Event) {
 	f.group(e.Group).Apply(e)
 	f.dirty[e.Group] = struct{}{}
 	f.newest = max(f.newest, e.Seq)
+	if e.Kind() == streams.KindAttrDel {
+		f.graves[channelKey{e.Group, e.Channel}] = struct{}{}
+	}
 }
 
 // recoverFold reads the snapshot and folds the log over it, up to the term's own
@@ -219,68 +229,4 @@ func (s *Sequencer) replay(f *fold, e *streams.Event, epoch streams.Epoch, store
 	if at := stored.UnixMilli(); at >= f.window { // what is older would be dropped at once
 		f.dedup.add(e, at)
 	}
-}
-
-// readSnapshot reads the records up to the term's own fence among them, or with
-// 0 what there is, which may be incomplete while somebody writes. Pages
-// may come from replicas of different age: a record that one no longer has,
-// and the next does not have yet, is missing unless all is read up to there.
-func (s *Sequencer) readSnapshot(ctx context.Context, f *fold, fence streams.Seq) error {
-	p, last := s.config.Partition, streams.Seq(0)
-	reader := eventlog.NewReaderOver(s.transport, streams.StateStream(p))
-	visit := func(m eventlog.Message) error {
-		if last = m.Seq; fence != 0 && last > fence {
-			// Another has put up a fence since, and so removed ours.
-			return fmt.Errorf("%w: the snapshot goes on at %d", eventlog.ErrFenced, last)
-		}
-		token, ok := streams.ParseState(m.Subject)
-		if !ok {
-			return fmt.Errorf("unknown subject at %d", m.Seq)
-		}
-		var err error
-		switch {
-		case token.Fence:
-		case token.Checkpoint:
-			record := &streampb.Checkpoint{}
-			err = proto.Unmarshal(m.Data, record)
-			f.checkpoint, f.windowed = streams.Seq(record.GetSeq()), record.GetDedup()
-			f.reflects(record)
-		case token.Dedup:
-			err = f.restoreChunk(m.Subject, m.Data)
-		case token.Channel != "":
-			record := &streampb.ChannelRecord{}
-			if err = proto.Unmarshal(m.Data, record); err == nil {
-				f.group(token.Group).RestoreChannel(token.Channel, record)
-				f.reflects(record)
-			}
-			if s.config.Now().Sub(m.Time) <= beaconCover { // it moved shortly before
-				f.moved[channelKey{token.Group, token.Channel}] = beaconTimes
-			}
-		case token.Member != "":
-			record := &streampb.MemberRecord{}
-			if err = proto.Unmarshal(m.Data, record); err == nil {
-				f.group(token.Group).RestoreMember(token.Member, record)
-				f.reflects(record)
-			}
-		default:
-			record := &streampb.GroupRecord{}
-			if err = proto.Unmarshal(m.Data, record); err == nil {
-				f.group(token.Group).RestoreGroup(record)
-				f.reflects(record)
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("record at %d: %w", m.Seq, err)
-		}
-		return nil
-	}
-	for first := true; first || last < fence; first = false {
-		if err := reader.Replay(ctx, last+1, 0, visit); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -50,7 +50,10 @@ func (t *term) loseState(err error) {
 // settleState takes what became of records.
 func (t *term) settleState(acks []eventlog.Ack) {
 	for _, ack := range acks {
-		if ack.Err != nil && t.state != nil {
+		switch {
+		case ack.Err == nil:
+			t.stored = ack.First + streams.Seq(ack.Count) - 1
+		case t.state != nil:
 			t.loseState(ack.Err)
 		}
 	}
@@ -75,6 +78,7 @@ func (t *term) regainState(ctx context.Context) {
 		}
 	case r.proof <= t.committed:
 		t.state, r.state = r.state, nil
+		t.stored = streams.Seq(t.state.Epoch())
 		t.sequencer.config.Logger.Info("snapshots are written again")
 	}
 }

@@ -296,7 +296,7 @@ func TestOldPiecesOfTheDuplicateWindowAreDropped(t *testing.T) {
 	n := streamtest.Provisioned(t, 1)
 	pieces := func() (count int) {
 		reader := eventlog.NewReader(n.Conn, streams.StateStream(0))
-		err := reader.Scan(t.Context(), streams.StateFilter(0), 1, 0, func(m eventlog.Message) error {
+		err := reader.Scan(t.Context(), streams.StatePattern(0), 1, 0, func(m eventlog.Message) error {
 			if token, ok := streams.ParseState(m.Subject); ok && token.Dedup {
 				count++
 			}

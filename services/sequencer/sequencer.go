@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/throng/throng/services/group"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
 )
@@ -100,7 +101,7 @@ func cause(err error) string {
 }
 
 // term is one stretch of ownership. All fields are owned by the goroutine in
-// serve; goroutines it starts only send to looked and are waited for.
+// serve; goroutines it starts only send to fetched and are waited for.
 type term struct {
 	sequencer *Sequencer
 	log       *eventlog.Term
@@ -109,8 +110,8 @@ type term struct {
 	logName   string
 	fold      *fold
 	committed streams.Seq // everything up to here is stored
+	stored    streams.Seq // and of the snapshot's stream
 	waiting   []*Batch    // decided, not answered, oldest first
-	line      line        // not decided yet
 	snap      snapshot
 	authors   *authors
 	retention *retention
@@ -118,9 +119,9 @@ type term struct {
 	chunk        int // records a tick encodes for a snapshot
 	nextSnapshot time.Time
 
-	trusted func() bool   // nobody else can have taken over; see decide
-	looked  chan *Batch   // batches whose targets were looked up; see target.go. Never closed.
-	lookups chan struct{} // a place for each batch that is looked up or in looked
+	trusted func() bool // nobody else can have taken over; see decide
+	loads   *loads
+	burying chan struct{} // a place for the one clean-up that runs; see attributes.go
 	wait    sync.WaitGroup
 }
 
@@ -185,8 +186,7 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 // the owner leaves, or if another stands already, since then the next term
 // would refuse it (see resume).
 func (s *Sequencer) leave(t *term, leaving bool, cause error) {
-	t.wait.Wait() // for the searches, whose context has ended
-	s.unanswered = append(t.waiting, t.line.batches...)
+	s.unanswered = append(t.waiting, t.abandonLoads()...)
 	if leaving || errors.Is(cause, eventlog.ErrFenced) || errors.Is(cause, errLeaseLost) {
 		for _, b := range s.unanswered {
 			b.refuse(streams.RejectRetry(streams.Unavailable, 500*time.Millisecond, "the partition is changing hands"))
@@ -221,8 +221,11 @@ func (t *term) serve(ctx context.Context) error {
 	retain := time.NewTicker(t.sequencer.config.RetainEvery)
 	defer retain.Stop()
 	for {
-		inbox := t.sequencer.inbox
+		inbox, fetched := t.sequencer.inbox, t.loads.fetched
 		if t.full() {
+			inbox, fetched = nil, nil
+		}
+		if len(t.loads.behind) >= maxBehind {
 			inbox = nil
 		}
 		if t.retention.renew && t.log.Unsettled() == 0 {
@@ -240,8 +243,8 @@ func (t *term) serve(ctx context.Context) error {
 			return nil
 		case b := <-inbox:
 			err = t.takeSome(ctx, b)
-		case b := <-t.looked:
-			err = t.advance(ctx, b)
+		case f := <-fetched:
+			err = t.arrived(ctx, f)
 		case reply := <-t.log.Replies():
 			err = t.settleSome(reply)
 		case reply := <-t.state.Replies():
@@ -256,6 +259,7 @@ func (t *term) serve(ctx context.Context) error {
 			t.publishBeacon()
 			t.fold.dedup.expire(t.now())
 			t.dropChunks(ctx)
+			t.dropGraves(ctx)
 		case <-tick.C:
 			if err = t.tick(ctx); err == nil && t.sequencer.config.Claims.mustGive(t.sequencer.config.Partition) {
 				err = errHandover
@@ -316,7 +320,7 @@ func (t *term) resume(ctx context.Context) error {
 	}
 	for i, b := range again {
 		if err := t.take(ctx, b); err != nil {
-			t.line.batches = append(t.line.batches, again[i+1:]...) // behind what is looked up
+			t.loads.behind = append(t.loads.behind, again[i+1:]...) // after what is fetched
 			return err
 		}
 	}
@@ -330,6 +334,9 @@ func (t *term) full() bool {
 
 // tick does what time brings: appends fall overdue, snapshots due.
 func (t *term) tick(ctx context.Context) error {
+	if err := t.advance(ctx); err != nil {
+		return err
+	}
 	if err := t.settle(t.log.Overdue(ackPatience)); err != nil {
 		return err
 	}
@@ -341,6 +348,10 @@ func (t *term) tick(ctx context.Context) error {
 		}
 		t.nextSnapshot = now.Add(t.sequencer.config.SnapshotEvery)
 	}
+	dropped := t.fold.evict(t.sequencer.config.MaxHeld, func(key entityKey) bool {
+		return t.loads.pinned[key] > 0 || t.loads.pinned[entityKey{key.group, group.Entity{Member: group.AllMembers}}] > 0
+	})
+	t.sequencer.config.Metrics.Evicted.Add(float64(dropped))
 	return t.stepSnapshot()
 }
 
@@ -356,8 +367,8 @@ func (t *term) drain() error {
 		select {
 		case b := <-t.sequencer.inbox:
 			err = t.take(context.Background(), b)
-		case b := <-t.looked:
-			err = t.advance(context.Background(), b)
+		case f := <-t.loads.fetched:
+			err = t.arrived(context.Background(), f)
 		case reply := <-t.log.Replies():
 			err = t.settle(t.log.Settle(reply))
 		case reply := <-t.state.Replies():
@@ -365,6 +376,9 @@ func (t *term) drain() error {
 		case <-deadline:
 			return nil
 		case <-tick.C:
+			if err = t.advance(context.Background()); err != nil {
+				return err
+			}
 			var done bool
 			if done, err = t.finish(&snapshotStarted); done {
 				return nil
@@ -379,7 +393,7 @@ func (t *term) drain() error {
 // finish writes the last snapshot, once all is answered; done means that it is
 // written. started tells whether it was begun.
 func (t *term) finish(started *bool) (done bool, err error) {
-	if len(t.waiting) > 0 || len(t.line.batches) > 0 {
+	if len(t.waiting) > 0 || !t.loads.idle() {
 		return false, nil
 	}
 	if !*started && t.snap.seq == 0 {

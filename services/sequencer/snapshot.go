@@ -24,7 +24,7 @@ type snapshot struct {
 	closed bool        // the checkpoint is handed in
 
 	// What the run took and has to be taken again if it breaks.
-	taken  []entityKey
+	groups []streams.Group
 	window []*streampb.DedupEntry
 	chunks []string // subjects
 }
@@ -59,12 +59,12 @@ func (t *term) startSnapshot() error {
 		t.snap.chunks = append(t.snap.chunks, record.Subject)
 	}
 	for g := range t.fold.dirty {
+		t.snap.groups = append(t.snap.groups, g)
 		for _, entity := range t.fold.groups[g].TakeDirty() {
 			t.snap.queue = append(t.snap.queue, entityKey{group: g, entity: entity})
 		}
 	}
 	clear(t.fold.dirty)
-	t.snap.taken = t.snap.queue
 	return nil
 }
 
@@ -73,9 +73,9 @@ func (t *term) startSnapshot() error {
 func (t *term) undoSnapshot() {
 	run := t.snap
 	t.snap = snapshot{}
-	for _, key := range run.taken {
-		t.fold.groups[key.group].MarkDirty(key.entity)
-		t.fold.dirty[key.group] = struct{}{}
+	for _, g := range run.groups {
+		t.fold.groups[g].Unsaved()
+		t.fold.dirty[g] = struct{}{}
 	}
 	// The next run's pieces begin with the same entries, so they have the same
 	// subjects and replace what was stored of these.
@@ -113,6 +113,9 @@ func (t *term) stepSnapshot() error {
 	}
 	if t.snap.closed {
 		t.fold.checkpoint = t.snap.seq
+		for _, g := range t.snap.groups {
+			t.fold.groups[g].Saved()
+		}
 		t.snap = snapshot{}
 		t.sequencer.config.Metrics.Snapshots.Inc()
 		return nil
@@ -128,17 +131,8 @@ func (t *term) stepSnapshot() error {
 }
 
 func (t *term) record(key entityKey) (eventlog.Record, error) {
-	p, st := t.sequencer.config.Partition, t.fold.groups[key.group]
-	var subject string
-	var message proto.Message
-	switch {
-	case key.entity.Channel != "":
-		subject, message = streams.StateChannel(p, key.group, key.entity.Channel), st.ChannelRecord(key.entity.Channel)
-	case key.entity.Member != "":
-		subject, message = streams.StateMember(p, key.group, key.entity.Member), st.MemberRecord(key.entity.Member)
-	default:
-		subject, message = streams.StateGroup(p, key.group), st.GroupRecord()
-	}
+	subject := entitySubject(t.sequencer.config.Partition, key)
+	message := t.fold.groups[key.group].Record(key.entity)
 	data, err := proto.Marshal(message)
 	if err != nil {
 		return eventlog.Record{}, fmt.Errorf("encode record %s: %w", subject, err)

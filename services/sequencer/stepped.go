@@ -31,6 +31,7 @@ type Stepped struct {
 type Breakage struct {
 	EarlySnapshot   bool // records are written before the events they reflect are stored
 	EarlyAnswer     bool // commands are answered before their events are stored
+	StaleLoads      bool // records are loaded from replicas of any age
 	IgnoreProjected bool // the log is purged whatever the projections have stored
 	PurgeFence      bool // the log is purged beyond the fence, which is never renewed
 }
@@ -86,16 +87,19 @@ func (s *Stepped) Renew(ctx context.Context) error { return s.term.renewFence(ct
 // the term.
 func (s *Stepped) Do(ctx context.Context, thing int) (did bool, err error) {
 	t := s.term
+	if s.broken.StaleLoads {
+		t.stored = 0
+	}
 	switch thing {
 	case 0:
-		if len(s.seq.inbox) > 0 && !t.full() {
+		if len(s.seq.inbox) > 0 && !t.full() && len(t.loads.behind) < maxBehind {
 			err := t.take(ctx, <-s.seq.inbox)
 			s.answerEarly()
 			return true, err
 		}
 	case 1:
-		if len(t.looked) > 0 {
-			return true, t.advance(ctx, <-t.looked)
+		if len(t.loads.fetched) > 0 && !t.full() {
+			return true, t.arrived(ctx, <-t.loads.fetched)
 		}
 	case 2:
 		if len(t.log.Replies()) > 0 {
@@ -124,6 +128,7 @@ func (s *Stepped) Do(ctx context.Context, thing int) (did bool, err error) {
 		t.publishBeacon()
 		t.fold.dedup.expire(t.now())
 		t.dropChunks(ctx)
+		t.dropGraves(ctx)
 		return true, nil
 	case 8:
 		return true, s.tick(ctx)
@@ -165,7 +170,8 @@ func (s *Stepped) tick(ctx context.Context) error {
 
 func (s *Stepped) sortSnapshot() {
 	slices.SortFunc(s.term.snap.queue, func(a, b entityKey) int {
-		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.entity.Channel, b.entity.Channel), cmp.Compare(a.entity.Member, b.entity.Member))
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.entity.Channel, b.entity.Channel), cmp.Compare(a.entity.Member, b.entity.Member),
+			cmp.Compare(a.entity.Attribute, b.entity.Attribute), cmp.Compare(a.entity.Card, b.entity.Card))
 	})
 }
 
@@ -213,8 +219,8 @@ func (s *Stepped) Left() int { return len(s.seq.inbox) }
 func (s *Stepped) Busy() string {
 	t := s.term
 	switch {
-	case len(s.seq.inbox)+len(t.line.batches)+len(t.waiting) > 0:
-		return fmt.Sprintf("%d batches in the inbox, %d in the line, %d waiting", len(s.seq.inbox), len(t.line.batches), len(t.waiting))
+	case len(s.seq.inbox)+len(t.waiting) > 0 || !t.loads.idle():
+		return fmt.Sprintf("%d batches in the inbox, %d fetch, %d behind, %d waiting", len(s.seq.inbox), len(t.loads.places), len(t.loads.behind), len(t.waiting))
 	case t.log.Unsettled()+t.state.Unsettled() > 0:
 		return "appends in flight"
 	case t.retention.running || t.retention.renew:

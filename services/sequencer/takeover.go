@@ -33,7 +33,7 @@ func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
 func (s *Sequencer) newTerm(logName string, retention *retention) *term {
 	return &term{
 		sequencer: s, logName: logName, authors: newAuthors(), retention: retention,
-		looked: make(chan *Batch, maxLookups), lookups: make(chan struct{}, maxLookups),
+		loads: newLoads(), burying: make(chan struct{}, 1),
 		regain:  regain{outcome: make(chan regainOutcome, 1)},
 		trusted: func() bool { return true },
 		chunk:   chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
@@ -49,10 +49,12 @@ func (t *term) begin(ctx context.Context) (err error) {
 	if t.state, err = s.fence(ctx, streams.StateStream(p), streams.StateFence(p)); err != nil {
 		return err
 	}
-	t.committed = streams.Seq(t.log.Epoch())
+	t.committed, t.stored = streams.Seq(t.log.Epoch()), streams.Seq(t.state.Epoch())
 	failpoint("after-fence")
-	t.fold, err = s.recoverFold(ctx, t.committed, streams.Seq(t.state.Epoch()))
-	return err
+	if t.fold, err = s.recoverFold(ctx, t.committed, t.stored); err != nil {
+		return err
+	}
+	return t.completeCards(ctx)
 }
 
 // fence starts a term of appends on one stream.

@@ -13,11 +13,11 @@ import (
 	"github.com/throng/throng/streams/streampb"
 )
 
-// authors remembers who wrote the newest messages, so that edits and recalls of
-// them need no look into the log. An author never changes, so it is only ever
-// incomplete, not wrong.
+// authors remembers who wrote the newest messages and when, so that edits and
+// recalls of them need no look into the log. That never changes, so it is only
+// ever incomplete, not wrong.
 type authors struct {
-	cache *otter.Cache[messageKey, streams.User]
+	cache *otter.Cache[messageKey, group.Target]
 }
 
 type messageKey struct {
@@ -28,11 +28,11 @@ type messageKey struct {
 const maxAuthors = 1 << 16 // messages, some 10 MB
 
 func newAuthors() *authors {
-	return &authors{cache: otter.Must(&otter.Options[messageKey, streams.User]{MaximumSize: maxAuthors})}
+	return &authors{cache: otter.Must(&otter.Options[messageKey, group.Target]{MaximumSize: maxAuthors})}
 }
 
 func (a *authors) add(e *streams.Event) {
-	a.cache.Set(messageKey{channelKey{e.Group, e.Channel}, e.N}, e.User)
+	a.cache.Set(messageKey{channelKey{e.Group, e.Channel}, e.N}, group.Target{Author: e.User, TS: e.TS})
 }
 
 // targetOf returns the message a command is about, if it is an edit or recall.
@@ -57,15 +57,15 @@ func (t *term) target(c *Command) {
 	if !ok || c.Request.Target != nil {
 		return
 	}
-	if author, known := t.authors.cache.GetIfPresent(key); known {
-		c.Request.Target = &group.Target{Author: author}
+	if target, known := t.authors.cache.GetIfPresent(key); known {
+		c.Request.Target = &target
 	}
 }
 
-// lookUp starts searching the log for the messages a batch is about and that
-// are not remembered. It returns false if there are none, or if too many
-// searches are running: those commands are answered unavailable.
-func (t *term) lookUp(ctx context.Context, b *Batch) bool {
+// missingTargets lists the commands of a batch about messages whose authors
+// are not remembered. It is empty while too many searches are running: those
+// commands are answered unavailable.
+func (t *term) missingTargets(b *Batch) []int {
 	var missing []int
 	for i := range b.Commands {
 		c := &b.Commands[i]
@@ -80,32 +80,23 @@ func (t *term) lookUp(ctx context.Context, b *Batch) bool {
 			missing = append(missing, i)
 		}
 	}
-	if len(missing) == 0 {
-		return false
+	if t.loads.searching >= maxLookups {
+		return nil
 	}
-	select {
-	case t.lookups <- struct{}{}:
-	default:
-		return false
+	return missing
+}
+
+// searchTarget looks for the message a command is about, up to head.
+func (s *Sequencer) searchTarget(ctx context.Context, c *Command, head streams.Seq) {
+	key, _ := targetOf(c)
+	if target, ok := s.author(ctx, key, head); ok {
+		c.Request.Target = &target
 	}
-	head := t.committed
-	t.wait.Add(1)
-	t.sequencer.spawn(func() { // waited for in term.close
-		defer t.wait.Done()
-		for _, i := range missing {
-			key, _ := targetOf(&b.Commands[i])
-			if author, ok := t.sequencer.author(ctx, key, head); ok {
-				b.Commands[i].Request.Target = &group.Target{Author: author}
-			}
-		}
-		t.looked <- b // holds maxLookups, as many as have a place
-	})
-	return true
 }
 
 // author finds who wrote a message: in the log, or in ClickHouse where the log
 // no longer holds it.
-func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq) (streams.User, bool) {
+func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq) (group.Target, bool) {
 	reader := eventlog.NewReaderOver(s.transport, streams.LogStream(s.config.Partition))
 	subject := streams.LogSubject(s.config.Partition, key.group, key.channel)
 	var found *streams.Event
@@ -121,7 +112,7 @@ func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq
 		return true, nil
 	})
 	if err == nil && found != nil && found.N == key.n && found.Kind() == streams.KindMessage {
-		return found.User, true
+		return group.Target{Author: found.User, TS: found.TS}, true
 	}
 	return s.storedAuthor(ctx, key)
 }
@@ -129,24 +120,25 @@ func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq
 // storedWithin bounds the question to the projections.
 const storedWithin = 2 * time.Second
 
-func (s *Sequencer) storedAuthor(ctx context.Context, key messageKey) (streams.User, bool) {
+func (s *Sequencer) storedAuthor(ctx context.Context, key messageKey) (group.Target, bool) {
 	question, err := proto.Marshal(&streampb.HistoryQuery{
 		Group: string(key.group), Channel: string(key.channel), After: uint64(key.n) - 1, Limit: 1,
 	})
 	if err != nil {
-		return "", false
+		return group.Target{}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, storedWithin)
 	defer cancel()
 	msg, err := s.transport.Request(ctx, streams.QueryHistory, question)
 	if err != nil {
-		return "", false
+		return group.Target{}, false
 	}
 	page := &streampb.HistoryPage{}
 	if err := proto.Unmarshal(msg.Data, page); err != nil || len(page.GetMessages()) == 0 {
-		return "", false
+		return group.Target{}, false
 	}
 	message := page.GetMessages()[0]
 	user, err := streams.ParseUser(message.GetUser())
-	return user, err == nil && message.GetN() == uint64(key.n)
+	return group.Target{Author: user, TS: message.GetTs(), Recalled: message.GetRecalled()},
+		err == nil && message.GetN() == uint64(key.n)
 }

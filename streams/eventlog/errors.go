@@ -19,6 +19,12 @@ var (
 
 	// ErrNoMessage: there is no message at that sequence or on that subject.
 	ErrNoMessage = errors.New("no message")
+
+	// ErrBehind: no replica that answered has come as far as was asked for.
+	ErrBehind = errors.New("the replicas are behind")
+
+	// ErrTooMany: more messages than the server answers one question with.
+	ErrTooMany = errors.New("too many messages")
 )
 
 // apiError is JetStream's error object in an acknowledgement.

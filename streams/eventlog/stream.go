@@ -52,9 +52,14 @@ func (s *Stream) PurgeBefore(ctx context.Context, seq streams.Seq) error {
 	return s.purge(ctx, map[string]any{"seq": uint64(seq)})
 }
 
-// PurgeSubject removes all messages on a subject; see [Stream.PurgeBefore].
-func (s *Stream) PurgeSubject(ctx context.Context, subject string) error {
-	return s.purge(ctx, map[string]any{"filter": subject})
+// PurgeSubject removes the messages on a subject that are below a sequence, 0
+// for all; see [Stream.PurgeBefore].
+func (s *Stream) PurgeSubject(ctx context.Context, subject string, before streams.Seq) error {
+	request := map[string]any{"filter": subject}
+	if before != 0 {
+		request["seq"] = uint64(before)
+	}
+	return s.purge(ctx, request)
 }
 
 func (s *Stream) purge(ctx context.Context, request map[string]any) error {

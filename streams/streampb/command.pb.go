@@ -24,6 +24,76 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Act int32
+
+const (
+	Act_ACT_NONE        Act = 0
+	Act_ACT_ADD         Act = 1
+	Act_ACT_KICK        Act = 2
+	Act_ACT_BAN         Act = 3
+	Act_ACT_UNBAN       Act = 4
+	Act_ACT_MUTE        Act = 5
+	Act_ACT_UNMUTE      Act = 6
+	Act_ACT_ROLE        Act = 7
+	Act_ACT_DECLINE     Act = 8 // refuses who asked to join
+	Act_ACT_USER_GROUPS Act = 9
+)
+
+// Enum value maps for Act.
+var (
+	Act_name = map[int32]string{
+		0: "ACT_NONE",
+		1: "ACT_ADD",
+		2: "ACT_KICK",
+		3: "ACT_BAN",
+		4: "ACT_UNBAN",
+		5: "ACT_MUTE",
+		6: "ACT_UNMUTE",
+		7: "ACT_ROLE",
+		8: "ACT_DECLINE",
+		9: "ACT_USER_GROUPS",
+	}
+	Act_value = map[string]int32{
+		"ACT_NONE":        0,
+		"ACT_ADD":         1,
+		"ACT_KICK":        2,
+		"ACT_BAN":         3,
+		"ACT_UNBAN":       4,
+		"ACT_MUTE":        5,
+		"ACT_UNMUTE":      6,
+		"ACT_ROLE":        7,
+		"ACT_DECLINE":     8,
+		"ACT_USER_GROUPS": 9,
+	}
+)
+
+func (x Act) Enum() *Act {
+	p := new(Act)
+	*p = x
+	return p
+}
+
+func (x Act) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Act) Descriptor() protoreflect.EnumDescriptor {
+	return file_command_proto_enumTypes[0].Descriptor()
+}
+
+func (Act) Type() protoreflect.EnumType {
+	return &file_command_proto_enumTypes[0]
+}
+
+func (x Act) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Act.Descriptor instead.
+func (Act) EnumDescriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{0}
+}
+
 // CommandBatch is one request: commands of one lane, decided in this order.
 type CommandBatch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -76,6 +146,7 @@ type Command struct {
 	Server   bool                   `protobuf:"varint,3,opt,name=server,proto3" json:"server,omitempty"`                    // a back end: membership is not asked for
 	Ts       int64                  `protobuf:"varint,4,opt,name=ts,proto3" json:"ts,omitempty"`                            // ms since 1970 UTC, 0 for now; only with server
 	ClientId []byte                 `protobuf:"bytes,5,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"` // 16 bytes, on every writing command
+	Present  bool                   `protobuf:"varint,6,opt,name=present,proto3" json:"present,omitempty"`                  // the user has a live subscription in the room, says the edge
 	// Types that are valid to be assigned to Body:
 	//
 	//	*Command_CreateGroup
@@ -91,6 +162,20 @@ type Command struct {
 	//	*Command_Access
 	//	*Command_Snapshot
 	//	*Command_Canary
+	//	*Command_DeleteGroup
+	//	*Command_UpdateChannel
+	//	*Command_DeleteChannel
+	//	*Command_Member
+	//	*Command_React
+	//	*Command_Unreact
+	//	*Command_Pin
+	//	*Command_Unpin
+	//	*Command_AttrSet
+	//	*Command_Attrs
+	//	*Command_Invite
+	//	*Command_Block
+	//	*Command_Presence
+	//	*Command_ReadPresence
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -159,6 +244,13 @@ func (x *Command) GetClientId() []byte {
 		return x.ClientId
 	}
 	return nil
+}
+
+func (x *Command) GetPresent() bool {
+	if x != nil {
+		return x.Present
+	}
+	return false
 }
 
 func (x *Command) GetBody() isCommand_Body {
@@ -285,6 +377,132 @@ func (x *Command) GetCanary() *Canary {
 	return nil
 }
 
+func (x *Command) GetDeleteGroup() *DeleteGroup {
+	if x != nil {
+		if x, ok := x.Body.(*Command_DeleteGroup); ok {
+			return x.DeleteGroup
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetUpdateChannel() *UpdateChannel {
+	if x != nil {
+		if x, ok := x.Body.(*Command_UpdateChannel); ok {
+			return x.UpdateChannel
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDeleteChannel() *DeleteChannel {
+	if x != nil {
+		if x, ok := x.Body.(*Command_DeleteChannel); ok {
+			return x.DeleteChannel
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetMember() *ActOnMember {
+	if x != nil {
+		if x, ok := x.Body.(*Command_Member); ok {
+			return x.Member
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetReact() *React {
+	if x != nil {
+		if x, ok := x.Body.(*Command_React); ok {
+			return x.React
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetUnreact() *Unreact {
+	if x != nil {
+		if x, ok := x.Body.(*Command_Unreact); ok {
+			return x.Unreact
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPin() *Pin {
+	if x != nil {
+		if x, ok := x.Body.(*Command_Pin); ok {
+			return x.Pin
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetUnpin() *Unpin {
+	if x != nil {
+		if x, ok := x.Body.(*Command_Unpin); ok {
+			return x.Unpin
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetAttrSet() *SetAttributes {
+	if x != nil {
+		if x, ok := x.Body.(*Command_AttrSet); ok {
+			return x.AttrSet
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetAttrs() *ReadAttributes {
+	if x != nil {
+		if x, ok := x.Body.(*Command_Attrs); ok {
+			return x.Attrs
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetInvite() *Invite {
+	if x != nil {
+		if x, ok := x.Body.(*Command_Invite); ok {
+			return x.Invite
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetBlock() *Block {
+	if x != nil {
+		if x, ok := x.Body.(*Command_Block); ok {
+			return x.Block
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPresence() *Present {
+	if x != nil {
+		if x, ok := x.Body.(*Command_Presence); ok {
+			return x.Presence
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetReadPresence() *ReadPresence {
+	if x != nil {
+		if x, ok := x.Body.(*Command_ReadPresence); ok {
+			return x.ReadPresence
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -341,6 +559,62 @@ type Command_Canary struct {
 	Canary *Canary `protobuf:"bytes,22,opt,name=canary,proto3,oneof"`
 }
 
+type Command_DeleteGroup struct {
+	DeleteGroup *DeleteGroup `protobuf:"bytes,23,opt,name=delete_group,json=deleteGroup,proto3,oneof"`
+}
+
+type Command_UpdateChannel struct {
+	UpdateChannel *UpdateChannel `protobuf:"bytes,24,opt,name=update_channel,json=updateChannel,proto3,oneof"`
+}
+
+type Command_DeleteChannel struct {
+	DeleteChannel *DeleteChannel `protobuf:"bytes,25,opt,name=delete_channel,json=deleteChannel,proto3,oneof"`
+}
+
+type Command_Member struct {
+	Member *ActOnMember `protobuf:"bytes,26,opt,name=member,proto3,oneof"`
+}
+
+type Command_React struct {
+	React *React `protobuf:"bytes,27,opt,name=react,proto3,oneof"`
+}
+
+type Command_Unreact struct {
+	Unreact *Unreact `protobuf:"bytes,28,opt,name=unreact,proto3,oneof"`
+}
+
+type Command_Pin struct {
+	Pin *Pin `protobuf:"bytes,29,opt,name=pin,proto3,oneof"`
+}
+
+type Command_Unpin struct {
+	Unpin *Unpin `protobuf:"bytes,30,opt,name=unpin,proto3,oneof"`
+}
+
+type Command_AttrSet struct {
+	AttrSet *SetAttributes `protobuf:"bytes,31,opt,name=attr_set,json=attrSet,proto3,oneof"`
+}
+
+type Command_Attrs struct {
+	Attrs *ReadAttributes `protobuf:"bytes,32,opt,name=attrs,proto3,oneof"`
+}
+
+type Command_Invite struct {
+	Invite *Invite `protobuf:"bytes,33,opt,name=invite,proto3,oneof"`
+}
+
+type Command_Block struct {
+	Block *Block `protobuf:"bytes,34,opt,name=block,proto3,oneof"`
+}
+
+type Command_Presence struct {
+	Presence *Present `protobuf:"bytes,35,opt,name=presence,proto3,oneof"`
+}
+
+type Command_ReadPresence struct {
+	ReadPresence *ReadPresence `protobuf:"bytes,36,opt,name=read_presence,json=readPresence,proto3,oneof"`
+}
+
 func (*Command_CreateGroup) isCommand_Body() {}
 
 func (*Command_UpdateGroup) isCommand_Body() {}
@@ -367,11 +641,40 @@ func (*Command_Snapshot) isCommand_Body() {}
 
 func (*Command_Canary) isCommand_Body() {}
 
+func (*Command_DeleteGroup) isCommand_Body() {}
+
+func (*Command_UpdateChannel) isCommand_Body() {}
+
+func (*Command_DeleteChannel) isCommand_Body() {}
+
+func (*Command_Member) isCommand_Body() {}
+
+func (*Command_React) isCommand_Body() {}
+
+func (*Command_Unreact) isCommand_Body() {}
+
+func (*Command_Pin) isCommand_Body() {}
+
+func (*Command_Unpin) isCommand_Body() {}
+
+func (*Command_AttrSet) isCommand_Body() {}
+
+func (*Command_Attrs) isCommand_Body() {}
+
+func (*Command_Invite) isCommand_Body() {}
+
+func (*Command_Block) isCommand_Body() {}
+
+func (*Command_Presence) isCommand_Body() {}
+
+func (*Command_ReadPresence) isCommand_Body() {}
+
 type CreateGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Settings      *SettingsPatch         `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
+	Peer          string                 `protobuf:"bytes,4,opt,name=peer,proto3" json:"peer,omitempty"` // direct: the other user; the group's name is streams.DirectGroup of the two
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -427,6 +730,57 @@ func (x *CreateGroup) GetSettings() *SettingsPatch {
 	return nil
 }
 
+func (x *CreateGroup) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+type DeleteGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteGroup) Reset() {
+	*x = DeleteGroup{}
+	mi := &file_command_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteGroup) ProtoMessage() {}
+
+func (x *DeleteGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteGroup.ProtoReflect.Descriptor instead.
+func (*DeleteGroup) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DeleteGroup) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type UpdateGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          *string                `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
@@ -437,7 +791,7 @@ type UpdateGroup struct {
 
 func (x *UpdateGroup) Reset() {
 	*x = UpdateGroup{}
-	mi := &file_command_proto_msgTypes[3]
+	mi := &file_command_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +803,7 @@ func (x *UpdateGroup) String() string {
 func (*UpdateGroup) ProtoMessage() {}
 
 func (x *UpdateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[3]
+	mi := &file_command_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +816,7 @@ func (x *UpdateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateGroup.ProtoReflect.Descriptor instead.
 func (*UpdateGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{3}
+	return file_command_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *UpdateGroup) GetName() string {
@@ -490,13 +844,16 @@ type SettingsPatch struct {
 	MentionAll      *Role                  `protobuf:"varint,6,opt,name=mention_all,json=mentionAll,proto3,enum=throng.stream.v1.Role,oneof" json:"mention_all,omitempty"`
 	Attrs           *Role                  `protobuf:"varint,7,opt,name=attrs,proto3,enum=throng.stream.v1.Role,oneof" json:"attrs,omitempty"`
 	RoomIdleMs      *int64                 `protobuf:"varint,8,opt,name=room_idle_ms,json=roomIdleMs,proto3,oneof" json:"room_idle_ms,omitempty"`
+	EditWindowMs    *int64                 `protobuf:"varint,9,opt,name=edit_window_ms,json=editWindowMs,proto3,oneof" json:"edit_window_ms,omitempty"`
+	Threads         *Role                  `protobuf:"varint,10,opt,name=threads,proto3,enum=throng.stream.v1.Role,oneof" json:"threads,omitempty"`
+	Hook            *string                `protobuf:"bytes,11,opt,name=hook,proto3,oneof" json:"hook,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SettingsPatch) Reset() {
 	*x = SettingsPatch{}
-	mi := &file_command_proto_msgTypes[4]
+	mi := &file_command_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +865,7 @@ func (x *SettingsPatch) String() string {
 func (*SettingsPatch) ProtoMessage() {}
 
 func (x *SettingsPatch) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[4]
+	mi := &file_command_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +878,7 @@ func (x *SettingsPatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingsPatch.ProtoReflect.Descriptor instead.
 func (*SettingsPatch) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{4}
+	return file_command_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SettingsPatch) GetJoin() string {
@@ -580,6 +937,27 @@ func (x *SettingsPatch) GetRoomIdleMs() int64 {
 	return 0
 }
 
+func (x *SettingsPatch) GetEditWindowMs() int64 {
+	if x != nil && x.EditWindowMs != nil {
+		return *x.EditWindowMs
+	}
+	return 0
+}
+
+func (x *SettingsPatch) GetThreads() Role {
+	if x != nil && x.Threads != nil {
+		return *x.Threads
+	}
+	return Role_ROLE_NONE
+}
+
+func (x *SettingsPatch) GetHook() string {
+	if x != nil && x.Hook != nil {
+		return *x.Hook
+	}
+	return ""
+}
+
 type ReadGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -588,7 +966,7 @@ type ReadGroup struct {
 
 func (x *ReadGroup) Reset() {
 	*x = ReadGroup{}
-	mi := &file_command_proto_msgTypes[5]
+	mi := &file_command_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -600,7 +978,7 @@ func (x *ReadGroup) String() string {
 func (*ReadGroup) ProtoMessage() {}
 
 func (x *ReadGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[5]
+	mi := &file_command_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -613,7 +991,7 @@ func (x *ReadGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadGroup.ProtoReflect.Descriptor instead.
 func (*ReadGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{5}
+	return file_command_proto_rawDescGZIP(), []int{6}
 }
 
 type CreateChannel struct {
@@ -621,13 +999,16 @@ type CreateChannel struct {
 	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
 	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Parent        *Parent                `protobuf:"bytes,4,opt,name=parent,proto3" json:"parent,omitempty"`
+	Members       []string               `protobuf:"bytes,5,rep,name=members,proto3" json:"members,omitempty"`
+	Settings      *ChannelSettingsPatch  `protobuf:"bytes,6,opt,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateChannel) Reset() {
 	*x = CreateChannel{}
-	mi := &file_command_proto_msgTypes[6]
+	mi := &file_command_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -639,7 +1020,7 @@ func (x *CreateChannel) String() string {
 func (*CreateChannel) ProtoMessage() {}
 
 func (x *CreateChannel) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[6]
+	mi := &file_command_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -652,7 +1033,7 @@ func (x *CreateChannel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateChannel.ProtoReflect.Descriptor instead.
 func (*CreateChannel) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{6}
+	return file_command_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateChannel) GetChannel() string {
@@ -676,16 +1057,503 @@ func (x *CreateChannel) GetName() string {
 	return ""
 }
 
+func (x *CreateChannel) GetParent() *Parent {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+func (x *CreateChannel) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *CreateChannel) GetSettings() *ChannelSettingsPatch {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+type UpdateChannel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Name          *string                `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	Settings      *ChannelSettingsPatch  `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
+	Add           []string               `protobuf:"bytes,4,rep,name=add,proto3" json:"add,omitempty"`
+	Remove        []string               `protobuf:"bytes,5,rep,name=remove,proto3" json:"remove,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateChannel) Reset() {
+	*x = UpdateChannel{}
+	mi := &file_command_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateChannel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateChannel) ProtoMessage() {}
+
+func (x *UpdateChannel) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateChannel.ProtoReflect.Descriptor instead.
+func (*UpdateChannel) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateChannel) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *UpdateChannel) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *UpdateChannel) GetSettings() *ChannelSettingsPatch {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *UpdateChannel) GetAdd() []string {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+func (x *UpdateChannel) GetRemove() []string {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+type DeleteChannel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteChannel) Reset() {
+	*x = DeleteChannel{}
+	mi := &file_command_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteChannel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteChannel) ProtoMessage() {}
+
+func (x *DeleteChannel) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteChannel.ProtoReflect.Descriptor instead.
+func (*DeleteChannel) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteChannel) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *DeleteChannel) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ChannelSettingsPatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Write         *Role                  `protobuf:"varint,1,opt,name=write,proto3,enum=throng.stream.v1.Role,oneof" json:"write,omitempty"`
+	WriteGroups   *StringList            `protobuf:"bytes,2,opt,name=write_groups,json=writeGroups,proto3" json:"write_groups,omitempty"`
+	ReadGroups    *StringList            `protobuf:"bytes,3,opt,name=read_groups,json=readGroups,proto3" json:"read_groups,omitempty"`
+	SlowModeMs    *int64                 `protobuf:"varint,4,opt,name=slow_mode_ms,json=slowModeMs,proto3,oneof" json:"slow_mode_ms,omitempty"`
+	Position      *int64                 `protobuf:"varint,5,opt,name=position,proto3,oneof" json:"position,omitempty"`
+	Category      *string                `protobuf:"bytes,6,opt,name=category,proto3,oneof" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelSettingsPatch) Reset() {
+	*x = ChannelSettingsPatch{}
+	mi := &file_command_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelSettingsPatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelSettingsPatch) ProtoMessage() {}
+
+func (x *ChannelSettingsPatch) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelSettingsPatch.ProtoReflect.Descriptor instead.
+func (*ChannelSettingsPatch) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ChannelSettingsPatch) GetWrite() Role {
+	if x != nil && x.Write != nil {
+		return *x.Write
+	}
+	return Role_ROLE_NONE
+}
+
+func (x *ChannelSettingsPatch) GetWriteGroups() *StringList {
+	if x != nil {
+		return x.WriteGroups
+	}
+	return nil
+}
+
+func (x *ChannelSettingsPatch) GetReadGroups() *StringList {
+	if x != nil {
+		return x.ReadGroups
+	}
+	return nil
+}
+
+func (x *ChannelSettingsPatch) GetSlowModeMs() int64 {
+	if x != nil && x.SlowModeMs != nil {
+		return *x.SlowModeMs
+	}
+	return 0
+}
+
+func (x *ChannelSettingsPatch) GetPosition() int64 {
+	if x != nil && x.Position != nil {
+		return *x.Position
+	}
+	return 0
+}
+
+func (x *ChannelSettingsPatch) GetCategory() string {
+	if x != nil && x.Category != nil {
+		return *x.Category
+	}
+	return ""
+}
+
+// StringList tells an empty list from none.
+type StringList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []string               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StringList) Reset() {
+	*x = StringList{}
+	mi := &file_command_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StringList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StringList) ProtoMessage() {}
+
+func (x *StringList) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StringList.ProtoReflect.Descriptor instead.
+func (*StringList) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *StringList) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// ActOnMember is moderation and its like: what one user does about another.
+type ActOnMember struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // whom
+	Act           Act                    `protobuf:"varint,2,opt,name=act,proto3,enum=throng.stream.v1.Act" json:"act,omitempty"`
+	Until         int64                  `protobuf:"varint,3,opt,name=until,proto3" json:"until,omitempty"`                          // mute, ban: ms since 1970 UTC, 0: for good
+	Role          Role                   `protobuf:"varint,4,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // add, role
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	UserGroups    []string               `protobuf:"bytes,6,rep,name=user_groups,json=userGroups,proto3" json:"user_groups,omitempty"` // user_groups: all the user is in from now on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActOnMember) Reset() {
+	*x = ActOnMember{}
+	mi := &file_command_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActOnMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActOnMember) ProtoMessage() {}
+
+func (x *ActOnMember) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActOnMember.ProtoReflect.Descriptor instead.
+func (*ActOnMember) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ActOnMember) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ActOnMember) GetAct() Act {
+	if x != nil {
+		return x.Act
+	}
+	return Act_ACT_NONE
+}
+
+func (x *ActOnMember) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *ActOnMember) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_NONE
+}
+
+func (x *ActOnMember) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ActOnMember) GetUserGroups() []string {
+	if x != nil {
+		return x.UserGroups
+	}
+	return nil
+}
+
+// Invite makes or ends an invitation.
+type Invite struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Invite        string                 `protobuf:"bytes,1,opt,name=invite,proto3" json:"invite,omitempty"`    // id; made up by the edge for a new one
+	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`        // SHA-256 of the code; empty: revoke the invitation
+	Expires       int64                  `protobuf:"varint,3,opt,name=expires,proto3" json:"expires,omitempty"` // ms since 1970 UTC
+	Uses          uint64                 `protobuf:"varint,4,opt,name=uses,proto3" json:"uses,omitempty"`       // 0: any number
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Invite) Reset() {
+	*x = Invite{}
+	mi := &file_command_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Invite) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Invite) ProtoMessage() {}
+
+func (x *Invite) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Invite.ProtoReflect.Descriptor instead.
+func (*Invite) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Invite) GetInvite() string {
+	if x != nil {
+		return x.Invite
+	}
+	return ""
+}
+
+func (x *Invite) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *Invite) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *Invite) GetUses() uint64 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+// Block makes the caller of a direct group stop taking what the other sends,
+// or take it again. It makes the group where there is none.
+type Block struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Peer          string                 `protobuf:"bytes,1,opt,name=peer,proto3" json:"peer,omitempty"`
+	Undo          bool                   `protobuf:"varint,2,opt,name=undo,proto3" json:"undo,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Block) Reset() {
+	*x = Block{}
+	mi := &file_command_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Block) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Block) ProtoMessage() {}
+
+func (x *Block) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Block.ProtoReflect.Descriptor instead.
+func (*Block) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Block) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *Block) GetUndo() bool {
+	if x != nil {
+		return x.Undo
+	}
+	return false
+}
+
 type Join struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // imports only
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`                     // imports, and for who decides where join is by approval
+	CodeHash      []byte                 `protobuf:"bytes,2,opt,name=code_hash,json=codeHash,proto3" json:"code_hash,omitempty"` // SHA-256 of the invitation's code, empty for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +1565,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +1578,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{7}
+	return file_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Join) GetReason() string {
@@ -718,6 +1586,13 @@ func (x *Join) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Join) GetCodeHash() []byte {
+	if x != nil {
+		return x.CodeHash
+	}
+	return nil
 }
 
 type Leave struct {
@@ -729,7 +1604,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +1616,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +1629,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{8}
+	return file_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Leave) GetReason() string {
@@ -776,13 +1651,14 @@ type Send struct {
 	ReplyTo       uint64                 `protobuf:"varint,8,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
 	Priority      Priority               `protobuf:"varint,9,opt,name=priority,proto3,enum=throng.stream.v1.Priority" json:"priority,omitempty"`
 	TtlMs         int64                  `protobuf:"varint,10,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // ms, 0 for no end
+	Peer          string                 `protobuf:"bytes,11,opt,name=peer,proto3" json:"peer,omitempty"`                 // direct: the other user; the group is made where there is none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Send) Reset() {
 	*x = Send{}
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +1670,7 @@ func (x *Send) String() string {
 func (*Send) ProtoMessage() {}
 
 func (x *Send) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +1683,7 @@ func (x *Send) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Send.ProtoReflect.Descriptor instead.
 func (*Send) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{9}
+	return file_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Send) GetChannel() string {
@@ -880,6 +1756,13 @@ func (x *Send) GetTtlMs() int64 {
 	return 0
 }
 
+func (x *Send) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
 // Edit and Recall carry what the log says about their target, looked up
 // before they are decided: authorship does not change.
 type Edit struct {
@@ -894,7 +1777,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1789,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1802,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{10}
+	return file_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Edit) GetChannel() string {
@@ -960,7 +1843,7 @@ type Recall struct {
 
 func (x *Recall) Reset() {
 	*x = Recall{}
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1855,7 @@ func (x *Recall) String() string {
 func (*Recall) ProtoMessage() {}
 
 func (x *Recall) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1868,7 @@ func (x *Recall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recall.ProtoReflect.Descriptor instead.
 func (*Recall) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{11}
+	return file_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Recall) GetChannel() string {
@@ -1002,6 +1885,543 @@ func (x *Recall) GetN() uint64 {
 	return 0
 }
 
+type React struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	Emoji         string                 `protobuf:"bytes,3,opt,name=emoji,proto3" json:"emoji,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *React) Reset() {
+	*x = React{}
+	mi := &file_command_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *React) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*React) ProtoMessage() {}
+
+func (x *React) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use React.ProtoReflect.Descriptor instead.
+func (*React) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *React) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *React) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *React) GetEmoji() string {
+	if x != nil {
+		return x.Emoji
+	}
+	return ""
+}
+
+type Unreact struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	Emoji         string                 `protobuf:"bytes,3,opt,name=emoji,proto3" json:"emoji,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unreact) Reset() {
+	*x = Unreact{}
+	mi := &file_command_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unreact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unreact) ProtoMessage() {}
+
+func (x *Unreact) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unreact.ProtoReflect.Descriptor instead.
+func (*Unreact) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Unreact) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Unreact) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *Unreact) GetEmoji() string {
+	if x != nil {
+		return x.Emoji
+	}
+	return ""
+}
+
+type Pin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pin) Reset() {
+	*x = Pin{}
+	mi := &file_command_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pin) ProtoMessage() {}
+
+func (x *Pin) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pin.ProtoReflect.Descriptor instead.
+func (*Pin) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Pin) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Pin) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+type Unpin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unpin) Reset() {
+	*x = Unpin{}
+	mi := &file_command_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unpin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unpin) ProtoMessage() {}
+
+func (x *Unpin) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unpin.ProtoReflect.Descriptor instead.
+func (*Unpin) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Unpin) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Unpin) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+// SetAttributes changes several attributes, all or none.
+type SetAttributes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"` // @ or empty for the group's own
+	Set           map[string]string      `protobuf:"bytes,2,rep,name=set,proto3" json:"set,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Del           []string               `protobuf:"bytes,3,rep,name=del,proto3" json:"del,omitempty"`
+	IfV           map[string]uint64      `protobuf:"bytes,4,rep,name=if_v,json=ifV,proto3" json:"if_v,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // the version each must have, 0: must not exist
+	AutoDelete    bool                   `protobuf:"varint,5,opt,name=auto_delete,json=autoDelete,proto3" json:"auto_delete,omitempty"`
+	Protect       bool                   `protobuf:"varint,6,opt,name=protect,proto3" json:"protect,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAttributes) Reset() {
+	*x = SetAttributes{}
+	mi := &file_command_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAttributes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAttributes) ProtoMessage() {}
+
+func (x *SetAttributes) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAttributes.ProtoReflect.Descriptor instead.
+func (*SetAttributes) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SetAttributes) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *SetAttributes) GetSet() map[string]string {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *SetAttributes) GetDel() []string {
+	if x != nil {
+		return x.Del
+	}
+	return nil
+}
+
+func (x *SetAttributes) GetIfV() map[string]uint64 {
+	if x != nil {
+		return x.IfV
+	}
+	return nil
+}
+
+func (x *SetAttributes) GetAutoDelete() bool {
+	if x != nil {
+		return x.AutoDelete
+	}
+	return false
+}
+
+func (x *SetAttributes) GetProtect() bool {
+	if x != nil {
+		return x.Protect
+	}
+	return false
+}
+
+// ReadAttributes asks for a page of the attributes, in order of their keys.
+type ReadAttributes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"` // a key, exclusive
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadAttributes) Reset() {
+	*x = ReadAttributes{}
+	mi := &file_command_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadAttributes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadAttributes) ProtoMessage() {}
+
+func (x *ReadAttributes) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadAttributes.ProtoReflect.Descriptor instead.
+func (*ReadAttributes) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ReadAttributes) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *ReadAttributes) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+// Present is how an edge tells who is in the groups of a partition through it:
+// the whole of a group's users, or what changed since the message before.
+type Present struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Edge          string                 `protobuf:"bytes,1,opt,name=edge,proto3" json:"edge,omitempty"`
+	Turn          uint64                 `protobuf:"varint,2,opt,name=turn,proto3" json:"turn,omitempty"` // counts the edge's messages to the partition; a missing one makes the owner ask for all
+	Groups        []*PresentGroup        `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	Whole         bool                   `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"` // all groups of the partition are in it, whole
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Present) Reset() {
+	*x = Present{}
+	mi := &file_command_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Present) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Present) ProtoMessage() {}
+
+func (x *Present) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Present.ProtoReflect.Descriptor instead.
+func (*Present) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Present) GetEdge() string {
+	if x != nil {
+		return x.Edge
+	}
+	return ""
+}
+
+func (x *Present) GetTurn() uint64 {
+	if x != nil {
+		return x.Turn
+	}
+	return 0
+}
+
+func (x *Present) GetGroups() []*PresentGroup {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *Present) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+type PresentGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Here          []string               `protobuf:"bytes,2,rep,name=here,proto3" json:"here,omitempty"`    // users that came
+	Gone          []string               `protobuf:"bytes,3,rep,name=gone,proto3" json:"gone,omitempty"`    // users whose last connection here ended
+	Whole         bool                   `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"` // here is everybody, forget who is not in it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresentGroup) Reset() {
+	*x = PresentGroup{}
+	mi := &file_command_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresentGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresentGroup) ProtoMessage() {}
+
+func (x *PresentGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresentGroup.ProtoReflect.Descriptor instead.
+func (*PresentGroup) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *PresentGroup) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *PresentGroup) GetHere() []string {
+	if x != nil {
+		return x.Here
+	}
+	return nil
+}
+
+func (x *PresentGroup) GetGone() []string {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
+func (x *PresentGroup) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+// ReadPresence asks for counts.
+type ReadPresence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadPresence) Reset() {
+	*x = ReadPresence{}
+	mi := &file_command_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadPresence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadPresence) ProtoMessage() {}
+
+func (x *ReadPresence) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadPresence.ProtoReflect.Descriptor instead.
+func (*ReadPresence) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{28}
+}
+
 type ReadMembers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	After         string                 `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"` // a user, exclusive
@@ -1013,7 +2433,7 @@ type ReadMembers struct {
 
 func (x *ReadMembers) Reset() {
 	*x = ReadMembers{}
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +2445,7 @@ func (x *ReadMembers) String() string {
 func (*ReadMembers) ProtoMessage() {}
 
 func (x *ReadMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +2458,7 @@ func (x *ReadMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadMembers.ProtoReflect.Descriptor instead.
 func (*ReadMembers) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{12}
+	return file_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReadMembers) GetAfter() string {
@@ -1072,7 +2492,7 @@ type ReadAccess struct {
 
 func (x *ReadAccess) Reset() {
 	*x = ReadAccess{}
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +2504,7 @@ func (x *ReadAccess) String() string {
 func (*ReadAccess) ProtoMessage() {}
 
 func (x *ReadAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +2517,7 @@ func (x *ReadAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAccess.ProtoReflect.Descriptor instead.
 func (*ReadAccess) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{13}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 // ReadSnapshot asks for the group as an edge needs it to follow it.
@@ -1109,7 +2529,7 @@ type ReadSnapshot struct {
 
 func (x *ReadSnapshot) Reset() {
 	*x = ReadSnapshot{}
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +2541,7 @@ func (x *ReadSnapshot) String() string {
 func (*ReadSnapshot) ProtoMessage() {}
 
 func (x *ReadSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +2554,7 @@ func (x *ReadSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadSnapshot.ProtoReflect.Descriptor instead.
 func (*ReadSnapshot) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{14}
+	return file_command_proto_rawDescGZIP(), []int{31}
 }
 
 // Canary asks the owner to append a message to the log that readers ignore.
@@ -1146,7 +2566,7 @@ type Canary struct {
 
 func (x *Canary) Reset() {
 	*x = Canary{}
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +2578,7 @@ func (x *Canary) String() string {
 func (*Canary) ProtoMessage() {}
 
 func (x *Canary) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +2591,7 @@ func (x *Canary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Canary.ProtoReflect.Descriptor instead.
 func (*Canary) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{15}
+	return file_command_proto_rawDescGZIP(), []int{32}
 }
 
 type ResultBatch struct {
@@ -1183,7 +2603,7 @@ type ResultBatch struct {
 
 func (x *ResultBatch) Reset() {
 	*x = ResultBatch{}
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +2615,7 @@ func (x *ResultBatch) String() string {
 func (*ResultBatch) ProtoMessage() {}
 
 func (x *ResultBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +2628,7 @@ func (x *ResultBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultBatch.ProtoReflect.Descriptor instead.
 func (*ResultBatch) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{16}
+	return file_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ResultBatch) GetResults() []*Result {
@@ -1232,13 +2652,17 @@ type Result struct {
 	Members       *MemberPage            `protobuf:"bytes,11,opt,name=members,proto3" json:"members,omitempty"`
 	Access        *Access                `protobuf:"bytes,12,opt,name=access,proto3" json:"access,omitempty"`
 	Snapshot      *Snapshot              `protobuf:"bytes,13,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Attributes    *AttributePage         `protobuf:"bytes,14,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	Presence      *Presence              `protobuf:"bytes,15,opt,name=presence,proto3" json:"presence,omitempty"`
+	Waiting       bool                   `protobuf:"varint,16,opt,name=waiting,proto3" json:"waiting,omitempty"` // join: a moderator has to decide
+	Count         uint64                 `protobuf:"varint,17,opt,name=count,proto3" json:"count,omitempty"`     // react, unreact: users with the emoji now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +2674,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +2687,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{17}
+	return file_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Result) GetRejection() *Rejection {
@@ -1350,18 +2774,259 @@ func (x *Result) GetSnapshot() *Snapshot {
 	return nil
 }
 
+func (x *Result) GetAttributes() *AttributePage {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Result) GetPresence() *Presence {
+	if x != nil {
+		return x.Presence
+	}
+	return nil
+}
+
+func (x *Result) GetWaiting() bool {
+	if x != nil {
+		return x.Waiting
+	}
+	return false
+}
+
+func (x *Result) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type AttributePage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Attributes    []*Attribute           `protobuf:"bytes,1,rep,name=attributes,proto3" json:"attributes,omitempty"` // ascending by key
+	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`           // where the next page starts, empty at the end
+	V             uint64                 `protobuf:"varint,3,opt,name=v,proto3" json:"v,omitempty"`                  // of the channel the attributes are of
+	Seq           uint64                 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`              // everything up to here is in it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributePage) Reset() {
+	*x = AttributePage{}
+	mi := &file_command_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributePage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributePage) ProtoMessage() {}
+
+func (x *AttributePage) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributePage.ProtoReflect.Descriptor instead.
+func (*AttributePage) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *AttributePage) GetAttributes() []*Attribute {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *AttributePage) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *AttributePage) GetV() uint64 {
+	if x != nil {
+		return x.V
+	}
+	return 0
+}
+
+func (x *AttributePage) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+type Attribute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	V             uint64                 `protobuf:"varint,3,opt,name=v,proto3" json:"v,omitempty"` // of the event that set it; 0: it does not exist
+	User          string                 `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	Ts            int64                  `protobuf:"varint,5,opt,name=ts,proto3" json:"ts,omitempty"` // ms since 1970 UTC
+	AutoDelete    bool                   `protobuf:"varint,6,opt,name=auto_delete,json=autoDelete,proto3" json:"auto_delete,omitempty"`
+	Protected     bool                   `protobuf:"varint,7,opt,name=protected,proto3" json:"protected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attribute) Reset() {
+	*x = Attribute{}
+	mi := &file_command_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attribute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attribute) ProtoMessage() {}
+
+func (x *Attribute) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
+func (*Attribute) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Attribute) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Attribute) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *Attribute) GetV() uint64 {
+	if x != nil {
+		return x.V
+	}
+	return 0
+}
+
+func (x *Attribute) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Attribute) GetTs() int64 {
+	if x != nil {
+		return x.Ts
+	}
+	return 0
+}
+
+func (x *Attribute) GetAutoDelete() bool {
+	if x != nil {
+		return x.AutoDelete
+	}
+	return false
+}
+
+func (x *Attribute) GetProtected() bool {
+	if x != nil {
+		return x.Protected
+	}
+	return false
+}
+
+type Presence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Online        uint64                 `protobuf:"varint,1,opt,name=online,proto3" json:"online,omitempty"`
+	Members       uint64                 `protobuf:"varint,2,opt,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Presence) Reset() {
+	*x = Presence{}
+	mi := &file_command_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Presence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Presence) ProtoMessage() {}
+
+func (x *Presence) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Presence.ProtoReflect.Descriptor instead.
+func (*Presence) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Presence) GetOnline() uint64 {
+	if x != nil {
+		return x.Online
+	}
+	return 0
+}
+
+func (x *Presence) GetMembers() uint64 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
 type Rejection struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	RetryMs       int64                  `protobuf:"varint,3,opt,name=retry_ms,json=retryMs,proto3" json:"retry_ms,omitempty"` // ms, 0 for none
+	Current       []*Attribute           `protobuf:"bytes,4,rep,name=current,proto3" json:"current,omitempty"`                 // attr_set refused by if_v: what they are
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +3038,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +3051,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{18}
+	return file_command_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Rejection) GetCode() string {
@@ -1410,6 +3075,13 @@ func (x *Rejection) GetRetryMs() int64 {
 	return 0
 }
 
+func (x *Rejection) GetCurrent() []*Attribute {
+	if x != nil {
+		return x.Current
+	}
+	return nil
+}
+
 type GroupInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
@@ -1420,13 +3092,15 @@ type GroupInfo struct {
 	Role          Role                   `protobuf:"varint,6,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // of who asked
 	Created       int64                  `protobuf:"varint,7,opt,name=created,proto3" json:"created,omitempty"`                      // ms since 1970 UTC
 	V             uint64                 `protobuf:"varint,8,opt,name=v,proto3" json:"v,omitempty"`                                  // of channel @
+	Census        *Census                `protobuf:"bytes,9,opt,name=census,proto3" json:"census,omitempty"`
+	Online        uint64                 `protobuf:"varint,10,opt,name=online,proto3" json:"online,omitempty"` // users with a connection, at most 3 s old
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +3112,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +3125,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{19}
+	return file_command_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GroupInfo) GetKind() string {
@@ -1510,6 +3184,20 @@ func (x *GroupInfo) GetV() uint64 {
 	return 0
 }
 
+func (x *GroupInfo) GetCensus() *Census {
+	if x != nil {
+		return x.Census
+	}
+	return nil
+}
+
+func (x *GroupInfo) GetOnline() uint64 {
+	if x != nil {
+		return x.Online
+	}
+	return 0
+}
+
 type ChannelInfo struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Channel         string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
@@ -1520,13 +3208,17 @@ type ChannelInfo struct {
 	Seq             uint64                 `protobuf:"varint,6,opt,name=seq,proto3" json:"seq,omitempty"` // of the channel's newest event
 	MentionAllCount uint64                 `protobuf:"varint,7,opt,name=mention_all_count,json=mentionAllCount,proto3" json:"mention_all_count,omitempty"`
 	Recalled        []uint64               `protobuf:"varint,8,rep,packed,name=recalled,proto3" json:"recalled,omitempty"` // in a snapshot: numbers of recalled messages, ascending
+	Parent          *Parent                `protobuf:"bytes,9,opt,name=parent,proto3" json:"parent,omitempty"`
+	Settings        *ChannelSettings       `protobuf:"bytes,10,opt,name=settings,proto3" json:"settings,omitempty"`
+	Pinned          []uint64               `protobuf:"varint,11,rep,packed,name=pinned,proto3" json:"pinned,omitempty"` // numbers of pinned messages, oldest pin first
+	Deleted         bool                   `protobuf:"varint,12,opt,name=deleted,proto3" json:"deleted,omitempty"`      // in a snapshot only
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ChannelInfo) Reset() {
 	*x = ChannelInfo{}
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +3230,7 @@ func (x *ChannelInfo) String() string {
 func (*ChannelInfo) ProtoMessage() {}
 
 func (x *ChannelInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +3243,7 @@ func (x *ChannelInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelInfo.ProtoReflect.Descriptor instead.
 func (*ChannelInfo) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{20}
+	return file_command_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ChannelInfo) GetChannel() string {
@@ -1610,18 +3302,48 @@ func (x *ChannelInfo) GetRecalled() []uint64 {
 	return nil
 }
 
+func (x *ChannelInfo) GetParent() *Parent {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+func (x *ChannelInfo) GetSettings() *ChannelSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *ChannelInfo) GetPinned() []uint64 {
+	if x != nil {
+		return x.Pinned
+	}
+	return nil
+}
+
+func (x *ChannelInfo) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
 type MemberPage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Members       []*MemberInfo          `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
 	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"` // where the next page starts, empty at the end
 	Count         uint64                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	Census        *Census                `protobuf:"bytes,4,opt,name=census,proto3" json:"census,omitempty"`
+	Elsewhere     bool                   `protobuf:"varint,5,opt,name=elsewhere,proto3" json:"elsewhere,omitempty"` // the group is too large to be listed here: ask the projections
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberPage) Reset() {
 	*x = MemberPage{}
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +3355,7 @@ func (x *MemberPage) String() string {
 func (*MemberPage) ProtoMessage() {}
 
 func (x *MemberPage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +3368,7 @@ func (x *MemberPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberPage.ProtoReflect.Descriptor instead.
 func (*MemberPage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{21}
+	return file_command_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *MemberPage) GetMembers() []*MemberInfo {
@@ -1670,18 +3392,35 @@ func (x *MemberPage) GetCount() uint64 {
 	return 0
 }
 
+func (x *MemberPage) GetCensus() *Census {
+	if x != nil {
+		return x.Census
+	}
+	return nil
+}
+
+func (x *MemberPage) GetElsewhere() bool {
+	if x != nil {
+		return x.Elsewhere
+	}
+	return false
+}
+
 type MemberInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"`
-	Joined        int64                  `protobuf:"varint,3,opt,name=joined,proto3" json:"joined,omitempty"` // ms since 1970 UTC
+	Joined        int64                  `protobuf:"varint,3,opt,name=joined,proto3" json:"joined,omitempty"`                           // ms since 1970 UTC
+	MutedUntil    int64                  `protobuf:"varint,4,opt,name=muted_until,json=mutedUntil,proto3" json:"muted_until,omitempty"` // ms since 1970 UTC, 0: not muted, -1: for good
+	Online        bool                   `protobuf:"varint,5,opt,name=online,proto3" json:"online,omitempty"`
+	UserGroups    []string               `protobuf:"bytes,6,rep,name=user_groups,json=userGroups,proto3" json:"user_groups,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberInfo) Reset() {
 	*x = MemberInfo{}
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +3432,7 @@ func (x *MemberInfo) String() string {
 func (*MemberInfo) ProtoMessage() {}
 
 func (x *MemberInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +3445,7 @@ func (x *MemberInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberInfo.ProtoReflect.Descriptor instead.
 func (*MemberInfo) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{22}
+	return file_command_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MemberInfo) GetUser() string {
@@ -1730,16 +3469,43 @@ func (x *MemberInfo) GetJoined() int64 {
 	return 0
 }
 
+func (x *MemberInfo) GetMutedUntil() int64 {
+	if x != nil {
+		return x.MutedUntil
+	}
+	return 0
+}
+
+func (x *MemberInfo) GetOnline() bool {
+	if x != nil {
+		return x.Online
+	}
+	return false
+}
+
+func (x *MemberInfo) GetUserGroups() []string {
+	if x != nil {
+		return x.UserGroups
+	}
+	return nil
+}
+
+// Access is what an edge must know of a user to decide what they may read.
 type Access struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Role          Role                   `protobuf:"varint,1,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // ROLE_NONE: not a member
+	JoinedSeq     uint64                 `protobuf:"varint,2,opt,name=joined_seq,json=joinedSeq,proto3" json:"joined_seq,omitempty"` // of the join
+	MutedUntil    int64                  `protobuf:"varint,3,opt,name=muted_until,json=mutedUntil,proto3" json:"muted_until,omitempty"`
+	Banned        bool                   `protobuf:"varint,4,opt,name=banned,proto3" json:"banned,omitempty"`
+	UserGroups    []string               `protobuf:"bytes,5,rep,name=user_groups,json=userGroups,proto3" json:"user_groups,omitempty"`
+	Channels      []string               `protobuf:"bytes,6,rep,name=channels,proto3" json:"channels,omitempty"` // private channels the user was named for, ascending
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +3517,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +3530,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{23}
+	return file_command_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Access) GetRole() Role {
@@ -1772,6 +3538,41 @@ func (x *Access) GetRole() Role {
 		return x.Role
 	}
 	return Role_ROLE_NONE
+}
+
+func (x *Access) GetJoinedSeq() uint64 {
+	if x != nil {
+		return x.JoinedSeq
+	}
+	return 0
+}
+
+func (x *Access) GetMutedUntil() int64 {
+	if x != nil {
+		return x.MutedUntil
+	}
+	return 0
+}
+
+func (x *Access) GetBanned() bool {
+	if x != nil {
+		return x.Banned
+	}
+	return false
+}
+
+func (x *Access) GetUserGroups() []string {
+	if x != nil {
+		return x.UserGroups
+	}
+	return nil
+}
+
+func (x *Access) GetChannels() []string {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
 }
 
 type Snapshot struct {
@@ -1783,13 +3584,14 @@ type Snapshot struct {
 	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
 	Name          string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
 	Log           string                 `protobuf:"bytes,7,opt,name=log,proto3" json:"log,omitempty"` // name of this history of the partition
+	Members       uint64                 `protobuf:"varint,8,opt,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +3603,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +3616,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{24}
+	return file_command_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Snapshot) GetSeq() uint64 {
@@ -1866,6 +3668,13 @@ func (x *Snapshot) GetLog() string {
 	return ""
 }
 
+func (x *Snapshot) GetMembers() uint64 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
 // Beacon is what an owner publishes each second: where the channels stand
 // that moved lately. It uncovers a lost last message.
 type Beacon struct {
@@ -1878,7 +3687,7 @@ type Beacon struct {
 
 func (x *Beacon) Reset() {
 	*x = Beacon{}
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +3699,7 @@ func (x *Beacon) String() string {
 func (*Beacon) ProtoMessage() {}
 
 func (x *Beacon) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +3712,7 @@ func (x *Beacon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beacon.ProtoReflect.Descriptor instead.
 func (*Beacon) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{25}
+	return file_command_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Beacon) GetEpoch() uint64 {
@@ -1931,7 +3740,7 @@ type BeaconHead struct {
 
 func (x *BeaconHead) Reset() {
 	*x = BeaconHead{}
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +3752,7 @@ func (x *BeaconHead) String() string {
 func (*BeaconHead) ProtoMessage() {}
 
 func (x *BeaconHead) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +3765,7 @@ func (x *BeaconHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeaconHead.ProtoReflect.Descriptor instead.
 func (*BeaconHead) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{26}
+	return file_command_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *BeaconHead) GetGroup() string {
@@ -1991,7 +3800,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +3812,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +3825,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{27}
+	return file_command_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Position) GetSeq() uint64 {
@@ -2032,13 +3841,14 @@ const file_command_proto_rawDesc = "" +
 	"\n" +
 	"\rcommand.proto\x12\x10throng.stream.v1\x1a\vevent.proto\"E\n" +
 	"\fCommandBatch\x125\n" +
-	"\bcommands\x18\x01 \x03(\v2\x19.throng.stream.v1.CommandR\bcommands\"\xe4\x06\n" +
+	"\bcommands\x18\x01 \x03(\v2\x19.throng.stream.v1.CommandR\bcommands\"\xb0\r\n" +
 	"\aCommand\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
 	"\x06server\x18\x03 \x01(\bR\x06server\x12\x0e\n" +
 	"\x02ts\x18\x04 \x01(\x03R\x02ts\x12\x1b\n" +
-	"\tclient_id\x18\x05 \x01(\fR\bclientId\x12B\n" +
+	"\tclient_id\x18\x05 \x01(\fR\bclientId\x12\x18\n" +
+	"\apresent\x18\x06 \x01(\bR\apresent\x12B\n" +
 	"\fcreate_group\x18\n" +
 	" \x01(\v2\x1d.throng.stream.v1.CreateGroupH\x00R\vcreateGroup\x12B\n" +
 	"\fupdate_group\x18\v \x01(\v2\x1d.throng.stream.v1.UpdateGroupH\x00R\vupdateGroup\x12<\n" +
@@ -2053,16 +3863,33 @@ const file_command_proto_rawDesc = "" +
 	"\amembers\x18\x13 \x01(\v2\x1d.throng.stream.v1.ReadMembersH\x00R\amembers\x126\n" +
 	"\x06access\x18\x14 \x01(\v2\x1c.throng.stream.v1.ReadAccessH\x00R\x06access\x12<\n" +
 	"\bsnapshot\x18\x15 \x01(\v2\x1e.throng.stream.v1.ReadSnapshotH\x00R\bsnapshot\x122\n" +
-	"\x06canary\x18\x16 \x01(\v2\x18.throng.stream.v1.CanaryH\x00R\x06canaryB\x06\n" +
-	"\x04body\"r\n" +
+	"\x06canary\x18\x16 \x01(\v2\x18.throng.stream.v1.CanaryH\x00R\x06canary\x12B\n" +
+	"\fdelete_group\x18\x17 \x01(\v2\x1d.throng.stream.v1.DeleteGroupH\x00R\vdeleteGroup\x12H\n" +
+	"\x0eupdate_channel\x18\x18 \x01(\v2\x1f.throng.stream.v1.UpdateChannelH\x00R\rupdateChannel\x12H\n" +
+	"\x0edelete_channel\x18\x19 \x01(\v2\x1f.throng.stream.v1.DeleteChannelH\x00R\rdeleteChannel\x127\n" +
+	"\x06member\x18\x1a \x01(\v2\x1d.throng.stream.v1.ActOnMemberH\x00R\x06member\x12/\n" +
+	"\x05react\x18\x1b \x01(\v2\x17.throng.stream.v1.ReactH\x00R\x05react\x125\n" +
+	"\aunreact\x18\x1c \x01(\v2\x19.throng.stream.v1.UnreactH\x00R\aunreact\x12)\n" +
+	"\x03pin\x18\x1d \x01(\v2\x15.throng.stream.v1.PinH\x00R\x03pin\x12/\n" +
+	"\x05unpin\x18\x1e \x01(\v2\x17.throng.stream.v1.UnpinH\x00R\x05unpin\x12<\n" +
+	"\battr_set\x18\x1f \x01(\v2\x1f.throng.stream.v1.SetAttributesH\x00R\aattrSet\x128\n" +
+	"\x05attrs\x18  \x01(\v2 .throng.stream.v1.ReadAttributesH\x00R\x05attrs\x122\n" +
+	"\x06invite\x18! \x01(\v2\x18.throng.stream.v1.InviteH\x00R\x06invite\x12/\n" +
+	"\x05block\x18\" \x01(\v2\x17.throng.stream.v1.BlockH\x00R\x05block\x127\n" +
+	"\bpresence\x18# \x01(\v2\x19.throng.stream.v1.PresentH\x00R\bpresence\x12E\n" +
+	"\rread_presence\x18$ \x01(\v2\x1e.throng.stream.v1.ReadPresenceH\x00R\freadPresenceB\x06\n" +
+	"\x04body\"\x86\x01\n" +
 	"\vCreateGroup\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
-	"\bsettings\x18\x03 \x01(\v2\x1f.throng.stream.v1.SettingsPatchR\bsettings\"l\n" +
+	"\bsettings\x18\x03 \x01(\v2\x1f.throng.stream.v1.SettingsPatchR\bsettings\x12\x12\n" +
+	"\x04peer\x18\x04 \x01(\tR\x04peer\"%\n" +
+	"\vDeleteGroup\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"l\n" +
 	"\vUpdateGroup\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12;\n" +
 	"\bsettings\x18\x02 \x01(\v2\x1f.throng.stream.v1.SettingsPatchR\bsettingsB\a\n" +
-	"\x05_name\"\xcb\x03\n" +
+	"\x05_name\"\xee\x04\n" +
 	"\rSettingsPatch\x12\x17\n" +
 	"\x04join\x18\x01 \x01(\tH\x00R\x04join\x88\x01\x01\x12\x1e\n" +
 	"\bmute_all\x18\x02 \x01(\bH\x01R\amuteAll\x88\x01\x01\x12\x1d\n" +
@@ -2074,7 +3901,12 @@ const file_command_proto_rawDesc = "" +
 	"mentionAll\x88\x01\x01\x121\n" +
 	"\x05attrs\x18\a \x01(\x0e2\x16.throng.stream.v1.RoleH\x06R\x05attrs\x88\x01\x01\x12%\n" +
 	"\froom_idle_ms\x18\b \x01(\x03H\aR\n" +
-	"roomIdleMs\x88\x01\x01B\a\n" +
+	"roomIdleMs\x88\x01\x01\x12)\n" +
+	"\x0eedit_window_ms\x18\t \x01(\x03H\bR\feditWindowMs\x88\x01\x01\x125\n" +
+	"\athreads\x18\n" +
+	" \x01(\x0e2\x16.throng.stream.v1.RoleH\tR\athreads\x88\x01\x01\x12\x17\n" +
+	"\x04hook\x18\v \x01(\tH\n" +
+	"R\x04hook\x88\x01\x01B\a\n" +
 	"\x05_joinB\v\n" +
 	"\t_mute_allB\n" +
 	"\n" +
@@ -2083,16 +3915,66 @@ const file_command_proto_rawDesc = "" +
 	"\x12_max_message_bytesB\x0e\n" +
 	"\f_mention_allB\b\n" +
 	"\x06_attrsB\x0f\n" +
-	"\r_room_idle_ms\"\v\n" +
-	"\tReadGroup\"Q\n" +
+	"\r_room_idle_msB\x11\n" +
+	"\x0f_edit_window_msB\n" +
+	"\n" +
+	"\b_threadsB\a\n" +
+	"\x05_hook\"\v\n" +
+	"\tReadGroup\"\xe1\x01\n" +
 	"\rCreateChannel\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\"\x1e\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x120\n" +
+	"\x06parent\x18\x04 \x01(\v2\x18.throng.stream.v1.ParentR\x06parent\x12\x18\n" +
+	"\amembers\x18\x05 \x03(\tR\amembers\x12B\n" +
+	"\bsettings\x18\x06 \x01(\v2&.throng.stream.v1.ChannelSettingsPatchR\bsettings\"\xb9\x01\n" +
+	"\rUpdateChannel\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\x17\n" +
+	"\x04name\x18\x02 \x01(\tH\x00R\x04name\x88\x01\x01\x12B\n" +
+	"\bsettings\x18\x03 \x01(\v2&.throng.stream.v1.ChannelSettingsPatchR\bsettings\x12\x10\n" +
+	"\x03add\x18\x04 \x03(\tR\x03add\x12\x16\n" +
+	"\x06remove\x18\x05 \x03(\tR\x06removeB\a\n" +
+	"\x05_name\"A\n" +
+	"\rDeleteChannel\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xe7\x02\n" +
+	"\x14ChannelSettingsPatch\x121\n" +
+	"\x05write\x18\x01 \x01(\x0e2\x16.throng.stream.v1.RoleH\x00R\x05write\x88\x01\x01\x12?\n" +
+	"\fwrite_groups\x18\x02 \x01(\v2\x1c.throng.stream.v1.StringListR\vwriteGroups\x12=\n" +
+	"\vread_groups\x18\x03 \x01(\v2\x1c.throng.stream.v1.StringListR\n" +
+	"readGroups\x12%\n" +
+	"\fslow_mode_ms\x18\x04 \x01(\x03H\x01R\n" +
+	"slowModeMs\x88\x01\x01\x12\x1f\n" +
+	"\bposition\x18\x05 \x01(\x03H\x02R\bposition\x88\x01\x01\x12\x1f\n" +
+	"\bcategory\x18\x06 \x01(\tH\x03R\bcategory\x88\x01\x01B\b\n" +
+	"\x06_writeB\x0f\n" +
+	"\r_slow_mode_msB\v\n" +
+	"\t_positionB\v\n" +
+	"\t_category\"$\n" +
+	"\n" +
+	"StringList\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\"\xc5\x01\n" +
+	"\vActOnMember\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12'\n" +
+	"\x03act\x18\x02 \x01(\x0e2\x15.throng.stream.v1.ActR\x03act\x12\x14\n" +
+	"\x05until\x18\x03 \x01(\x03R\x05until\x12*\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vuser_groups\x18\x06 \x03(\tR\n" +
+	"userGroups\"b\n" +
+	"\x06Invite\x12\x16\n" +
+	"\x06invite\x18\x01 \x01(\tR\x06invite\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x18\n" +
+	"\aexpires\x18\x03 \x01(\x03R\aexpires\x12\x12\n" +
+	"\x04uses\x18\x04 \x01(\x04R\x04uses\"/\n" +
+	"\x05Block\x12\x12\n" +
+	"\x04peer\x18\x01 \x01(\tR\x04peer\x12\x12\n" +
+	"\x04undo\x18\x02 \x01(\bR\x04undo\";\n" +
 	"\x04Join\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x1f\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x1b\n" +
+	"\tcode_hash\x18\x02 \x01(\fR\bcodeHash\"\x1f\n" +
 	"\x05Leave\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xb1\x02\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xc5\x02\n" +
 	"\x04Send\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
@@ -2105,7 +3987,8 @@ const file_command_proto_rawDesc = "" +
 	"\breply_to\x18\b \x01(\x04R\areplyTo\x126\n" +
 	"\bpriority\x18\t \x01(\x0e2\x1a.throng.stream.v1.PriorityR\bpriority\x12\x15\n" +
 	"\x06ttl_ms\x18\n" +
-	" \x01(\x03R\x05ttlMs\"_\n" +
+	" \x01(\x03R\x05ttlMs\x12\x12\n" +
+	"\x04peer\x18\v \x01(\tR\x04peer\"_\n" +
 	"\x04Edit\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
 	"\x01n\x18\x02 \x01(\x04R\x01n\x12\x12\n" +
@@ -2113,7 +3996,49 @@ const file_command_proto_rawDesc = "" +
 	"\tbody_json\x18\x04 \x01(\bR\bbodyJson\"0\n" +
 	"\x06Recall\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
-	"\x01n\x18\x02 \x01(\x04R\x01n\"e\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01n\"E\n" +
+	"\x05React\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01n\x12\x14\n" +
+	"\x05emoji\x18\x03 \x01(\tR\x05emoji\"G\n" +
+	"\aUnreact\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01n\x12\x14\n" +
+	"\x05emoji\x18\x03 \x01(\tR\x05emoji\"-\n" +
+	"\x03Pin\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01n\"/\n" +
+	"\x05Unpin\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01n\"\xdf\x02\n" +
+	"\rSetAttributes\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12:\n" +
+	"\x03set\x18\x02 \x03(\v2(.throng.stream.v1.SetAttributes.SetEntryR\x03set\x12\x10\n" +
+	"\x03del\x18\x03 \x03(\tR\x03del\x12;\n" +
+	"\x04if_v\x18\x04 \x03(\v2(.throng.stream.v1.SetAttributes.IfVEntryR\x03ifV\x12\x1f\n" +
+	"\vauto_delete\x18\x05 \x01(\bR\n" +
+	"autoDelete\x12\x18\n" +
+	"\aprotect\x18\x06 \x01(\bR\aprotect\x1a6\n" +
+	"\bSetEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a6\n" +
+	"\bIfVEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"@\n" +
+	"\x0eReadAttributes\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\tR\x05after\"\x7f\n" +
+	"\aPresent\x12\x12\n" +
+	"\x04edge\x18\x01 \x01(\tR\x04edge\x12\x12\n" +
+	"\x04turn\x18\x02 \x01(\x04R\x04turn\x126\n" +
+	"\x06groups\x18\x03 \x03(\v2\x1e.throng.stream.v1.PresentGroupR\x06groups\x12\x14\n" +
+	"\x05whole\x18\x04 \x01(\bR\x05whole\"b\n" +
+	"\fPresentGroup\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x12\n" +
+	"\x04here\x18\x02 \x03(\tR\x04here\x12\x12\n" +
+	"\x04gone\x18\x03 \x03(\tR\x04gone\x12\x14\n" +
+	"\x05whole\x18\x04 \x01(\bR\x05whole\"\x0e\n" +
+	"\fReadPresence\"e\n" +
 	"\vReadMembers\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\tR\x05after\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12*\n" +
@@ -2123,7 +4048,7 @@ const file_command_proto_rawDesc = "" +
 	"\fReadSnapshot\"\b\n" +
 	"\x06Canary\"A\n" +
 	"\vResultBatch\x122\n" +
-	"\aresults\x18\x01 \x03(\v2\x18.throng.stream.v1.ResultR\aresults\"\xb1\x03\n" +
+	"\aresults\x18\x01 \x03(\v2\x18.throng.stream.v1.ResultR\aresults\"\xda\x04\n" +
 	"\x06Result\x129\n" +
 	"\trejection\x18\x01 \x01(\v2\x1b.throng.stream.v1.RejectionR\trejection\x12\f\n" +
 	"\x01v\x18\x02 \x01(\x04R\x01v\x12\f\n" +
@@ -2138,11 +4063,37 @@ const file_command_proto_rawDesc = "" +
 	" \x01(\v2\x1b.throng.stream.v1.GroupInfoR\tgroupInfo\x126\n" +
 	"\amembers\x18\v \x01(\v2\x1c.throng.stream.v1.MemberPageR\amembers\x120\n" +
 	"\x06access\x18\f \x01(\v2\x18.throng.stream.v1.AccessR\x06access\x126\n" +
-	"\bsnapshot\x18\r \x01(\v2\x1a.throng.stream.v1.SnapshotR\bsnapshot\"T\n" +
+	"\bsnapshot\x18\r \x01(\v2\x1a.throng.stream.v1.SnapshotR\bsnapshot\x12?\n" +
+	"\n" +
+	"attributes\x18\x0e \x01(\v2\x1f.throng.stream.v1.AttributePageR\n" +
+	"attributes\x126\n" +
+	"\bpresence\x18\x0f \x01(\v2\x1a.throng.stream.v1.PresenceR\bpresence\x12\x18\n" +
+	"\awaiting\x18\x10 \x01(\bR\awaiting\x12\x14\n" +
+	"\x05count\x18\x11 \x01(\x04R\x05count\"\x82\x01\n" +
+	"\rAttributePage\x12;\n" +
+	"\n" +
+	"attributes\x18\x01 \x03(\v2\x1b.throng.stream.v1.AttributeR\n" +
+	"attributes\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\tR\x05after\x12\f\n" +
+	"\x01v\x18\x03 \x01(\x04R\x01v\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\"\xa4\x01\n" +
+	"\tAttribute\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\f\n" +
+	"\x01v\x18\x03 \x01(\x04R\x01v\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\x12\x0e\n" +
+	"\x02ts\x18\x05 \x01(\x03R\x02ts\x12\x1f\n" +
+	"\vauto_delete\x18\x06 \x01(\bR\n" +
+	"autoDelete\x12\x1c\n" +
+	"\tprotected\x18\a \x01(\bR\tprotected\"<\n" +
+	"\bPresence\x12\x16\n" +
+	"\x06online\x18\x01 \x01(\x04R\x06online\x12\x18\n" +
+	"\amembers\x18\x02 \x01(\x04R\amembers\"\x8b\x01\n" +
 	"\tRejection\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x19\n" +
-	"\bretry_ms\x18\x03 \x01(\x03R\aretryMs\"\x94\x02\n" +
+	"\bretry_ms\x18\x03 \x01(\x03R\aretryMs\x125\n" +
+	"\acurrent\x18\x04 \x03(\v2\x1b.throng.stream.v1.AttributeR\acurrent\"\xde\x02\n" +
 	"\tGroupInfo\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x126\n" +
@@ -2151,7 +4102,10 @@ const file_command_proto_rawDesc = "" +
 	"\amembers\x18\x05 \x01(\x04R\amembers\x12*\n" +
 	"\x04role\x18\x06 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x18\n" +
 	"\acreated\x18\a \x01(\x03R\acreated\x12\f\n" +
-	"\x01v\x18\b \x01(\x04R\x01v\"\xc5\x01\n" +
+	"\x01v\x18\b \x01(\x04R\x01v\x120\n" +
+	"\x06census\x18\t \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x12\x16\n" +
+	"\x06online\x18\n" +
+	" \x01(\x04R\x06online\"\xe8\x02\n" +
 	"\vChannelInfo\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
@@ -2160,19 +4114,39 @@ const file_command_proto_rawDesc = "" +
 	"\x01n\x18\x05 \x01(\x04R\x01n\x12\x10\n" +
 	"\x03seq\x18\x06 \x01(\x04R\x03seq\x12*\n" +
 	"\x11mention_all_count\x18\a \x01(\x04R\x0fmentionAllCount\x12\x1a\n" +
-	"\brecalled\x18\b \x03(\x04R\brecalled\"p\n" +
+	"\brecalled\x18\b \x03(\x04R\brecalled\x120\n" +
+	"\x06parent\x18\t \x01(\v2\x18.throng.stream.v1.ParentR\x06parent\x12=\n" +
+	"\bsettings\x18\n" +
+	" \x01(\v2!.throng.stream.v1.ChannelSettingsR\bsettings\x12\x16\n" +
+	"\x06pinned\x18\v \x03(\x04R\x06pinned\x12\x18\n" +
+	"\adeleted\x18\f \x01(\bR\adeleted\"\xc0\x01\n" +
 	"\n" +
 	"MemberPage\x126\n" +
 	"\amembers\x18\x01 \x03(\v2\x1c.throng.stream.v1.MemberInfoR\amembers\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\tR\x05after\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x04R\x05count\"d\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\x120\n" +
+	"\x06census\x18\x04 \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x12\x1c\n" +
+	"\telsewhere\x18\x05 \x01(\bR\telsewhere\"\xbe\x01\n" +
 	"\n" +
 	"MemberInfo\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12*\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
-	"\x06joined\x18\x03 \x01(\x03R\x06joined\"4\n" +
+	"\x06joined\x18\x03 \x01(\x03R\x06joined\x12\x1f\n" +
+	"\vmuted_until\x18\x04 \x01(\x03R\n" +
+	"mutedUntil\x12\x16\n" +
+	"\x06online\x18\x05 \x01(\bR\x06online\x12\x1f\n" +
+	"\vuser_groups\x18\x06 \x03(\tR\n" +
+	"userGroups\"\xc9\x01\n" +
 	"\x06Access\x12*\n" +
-	"\x04role\x18\x01 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\"\xdf\x01\n" +
+	"\x04role\x18\x01 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x1d\n" +
+	"\n" +
+	"joined_seq\x18\x02 \x01(\x04R\tjoinedSeq\x12\x1f\n" +
+	"\vmuted_until\x18\x03 \x01(\x03R\n" +
+	"mutedUntil\x12\x16\n" +
+	"\x06banned\x18\x04 \x01(\bR\x06banned\x12\x1f\n" +
+	"\vuser_groups\x18\x05 \x03(\tR\n" +
+	"userGroups\x12\x1a\n" +
+	"\bchannels\x18\x06 \x03(\tR\bchannels\"\xf9\x01\n" +
 	"\bSnapshot\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x129\n" +
@@ -2180,7 +4154,8 @@ const file_command_proto_rawDesc = "" +
 	"\bsettings\x18\x04 \x01(\v2\x1a.throng.stream.v1.SettingsR\bsettings\x12\x12\n" +
 	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x06 \x01(\tR\x04name\x12\x10\n" +
-	"\x03log\x18\a \x01(\tR\x03log\"R\n" +
+	"\x03log\x18\a \x01(\tR\x03log\x12\x18\n" +
+	"\amembers\x18\b \x01(\x04R\amembers\"R\n" +
 	"\x06Beacon\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x122\n" +
 	"\x05heads\x18\x02 \x03(\v2\x1c.throng.stream.v1.BeaconHeadR\x05heads\"J\n" +
@@ -2190,7 +4165,19 @@ const file_command_proto_rawDesc = "" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\f\n" +
 	"\x01v\x18\x03 \x01(\x04R\x01v\"\x1c\n" +
 	"\bPosition\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seqB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
+	"\x03seq\x18\x01 \x01(\x04R\x03seq*\x9c\x01\n" +
+	"\x03Act\x12\f\n" +
+	"\bACT_NONE\x10\x00\x12\v\n" +
+	"\aACT_ADD\x10\x01\x12\f\n" +
+	"\bACT_KICK\x10\x02\x12\v\n" +
+	"\aACT_BAN\x10\x03\x12\r\n" +
+	"\tACT_UNBAN\x10\x04\x12\f\n" +
+	"\bACT_MUTE\x10\x05\x12\x0e\n" +
+	"\n" +
+	"ACT_UNMUTE\x10\x06\x12\f\n" +
+	"\bACT_ROLE\x10\a\x12\x0f\n" +
+	"\vACT_DECLINE\x10\b\x12\x13\n" +
+	"\x0fACT_USER_GROUPS\x10\tB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
 
 var (
 	file_command_proto_rawDescOnce sync.Once
@@ -2204,81 +4191,142 @@ func file_command_proto_rawDescGZIP() []byte {
 	return file_command_proto_rawDescData
 }
 
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_command_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_command_proto_goTypes = []any{
-	(*CommandBatch)(nil),  // 0: throng.stream.v1.CommandBatch
-	(*Command)(nil),       // 1: throng.stream.v1.Command
-	(*CreateGroup)(nil),   // 2: throng.stream.v1.CreateGroup
-	(*UpdateGroup)(nil),   // 3: throng.stream.v1.UpdateGroup
-	(*SettingsPatch)(nil), // 4: throng.stream.v1.SettingsPatch
-	(*ReadGroup)(nil),     // 5: throng.stream.v1.ReadGroup
-	(*CreateChannel)(nil), // 6: throng.stream.v1.CreateChannel
-	(*Join)(nil),          // 7: throng.stream.v1.Join
-	(*Leave)(nil),         // 8: throng.stream.v1.Leave
-	(*Send)(nil),          // 9: throng.stream.v1.Send
-	(*Edit)(nil),          // 10: throng.stream.v1.Edit
-	(*Recall)(nil),        // 11: throng.stream.v1.Recall
-	(*ReadMembers)(nil),   // 12: throng.stream.v1.ReadMembers
-	(*ReadAccess)(nil),    // 13: throng.stream.v1.ReadAccess
-	(*ReadSnapshot)(nil),  // 14: throng.stream.v1.ReadSnapshot
-	(*Canary)(nil),        // 15: throng.stream.v1.Canary
-	(*ResultBatch)(nil),   // 16: throng.stream.v1.ResultBatch
-	(*Result)(nil),        // 17: throng.stream.v1.Result
-	(*Rejection)(nil),     // 18: throng.stream.v1.Rejection
-	(*GroupInfo)(nil),     // 19: throng.stream.v1.GroupInfo
-	(*ChannelInfo)(nil),   // 20: throng.stream.v1.ChannelInfo
-	(*MemberPage)(nil),    // 21: throng.stream.v1.MemberPage
-	(*MemberInfo)(nil),    // 22: throng.stream.v1.MemberInfo
-	(*Access)(nil),        // 23: throng.stream.v1.Access
-	(*Snapshot)(nil),      // 24: throng.stream.v1.Snapshot
-	(*Beacon)(nil),        // 25: throng.stream.v1.Beacon
-	(*BeaconHead)(nil),    // 26: throng.stream.v1.BeaconHead
-	(*Position)(nil),      // 27: throng.stream.v1.Position
-	(Role)(0),             // 28: throng.stream.v1.Role
-	(Priority)(0),         // 29: throng.stream.v1.Priority
-	(*Settings)(nil),      // 30: throng.stream.v1.Settings
+	(Act)(0),                     // 0: throng.stream.v1.Act
+	(*CommandBatch)(nil),         // 1: throng.stream.v1.CommandBatch
+	(*Command)(nil),              // 2: throng.stream.v1.Command
+	(*CreateGroup)(nil),          // 3: throng.stream.v1.CreateGroup
+	(*DeleteGroup)(nil),          // 4: throng.stream.v1.DeleteGroup
+	(*UpdateGroup)(nil),          // 5: throng.stream.v1.UpdateGroup
+	(*SettingsPatch)(nil),        // 6: throng.stream.v1.SettingsPatch
+	(*ReadGroup)(nil),            // 7: throng.stream.v1.ReadGroup
+	(*CreateChannel)(nil),        // 8: throng.stream.v1.CreateChannel
+	(*UpdateChannel)(nil),        // 9: throng.stream.v1.UpdateChannel
+	(*DeleteChannel)(nil),        // 10: throng.stream.v1.DeleteChannel
+	(*ChannelSettingsPatch)(nil), // 11: throng.stream.v1.ChannelSettingsPatch
+	(*StringList)(nil),           // 12: throng.stream.v1.StringList
+	(*ActOnMember)(nil),          // 13: throng.stream.v1.ActOnMember
+	(*Invite)(nil),               // 14: throng.stream.v1.Invite
+	(*Block)(nil),                // 15: throng.stream.v1.Block
+	(*Join)(nil),                 // 16: throng.stream.v1.Join
+	(*Leave)(nil),                // 17: throng.stream.v1.Leave
+	(*Send)(nil),                 // 18: throng.stream.v1.Send
+	(*Edit)(nil),                 // 19: throng.stream.v1.Edit
+	(*Recall)(nil),               // 20: throng.stream.v1.Recall
+	(*React)(nil),                // 21: throng.stream.v1.React
+	(*Unreact)(nil),              // 22: throng.stream.v1.Unreact
+	(*Pin)(nil),                  // 23: throng.stream.v1.Pin
+	(*Unpin)(nil),                // 24: throng.stream.v1.Unpin
+	(*SetAttributes)(nil),        // 25: throng.stream.v1.SetAttributes
+	(*ReadAttributes)(nil),       // 26: throng.stream.v1.ReadAttributes
+	(*Present)(nil),              // 27: throng.stream.v1.Present
+	(*PresentGroup)(nil),         // 28: throng.stream.v1.PresentGroup
+	(*ReadPresence)(nil),         // 29: throng.stream.v1.ReadPresence
+	(*ReadMembers)(nil),          // 30: throng.stream.v1.ReadMembers
+	(*ReadAccess)(nil),           // 31: throng.stream.v1.ReadAccess
+	(*ReadSnapshot)(nil),         // 32: throng.stream.v1.ReadSnapshot
+	(*Canary)(nil),               // 33: throng.stream.v1.Canary
+	(*ResultBatch)(nil),          // 34: throng.stream.v1.ResultBatch
+	(*Result)(nil),               // 35: throng.stream.v1.Result
+	(*AttributePage)(nil),        // 36: throng.stream.v1.AttributePage
+	(*Attribute)(nil),            // 37: throng.stream.v1.Attribute
+	(*Presence)(nil),             // 38: throng.stream.v1.Presence
+	(*Rejection)(nil),            // 39: throng.stream.v1.Rejection
+	(*GroupInfo)(nil),            // 40: throng.stream.v1.GroupInfo
+	(*ChannelInfo)(nil),          // 41: throng.stream.v1.ChannelInfo
+	(*MemberPage)(nil),           // 42: throng.stream.v1.MemberPage
+	(*MemberInfo)(nil),           // 43: throng.stream.v1.MemberInfo
+	(*Access)(nil),               // 44: throng.stream.v1.Access
+	(*Snapshot)(nil),             // 45: throng.stream.v1.Snapshot
+	(*Beacon)(nil),               // 46: throng.stream.v1.Beacon
+	(*BeaconHead)(nil),           // 47: throng.stream.v1.BeaconHead
+	(*Position)(nil),             // 48: throng.stream.v1.Position
+	nil,                          // 49: throng.stream.v1.SetAttributes.SetEntry
+	nil,                          // 50: throng.stream.v1.SetAttributes.IfVEntry
+	(Role)(0),                    // 51: throng.stream.v1.Role
+	(*Parent)(nil),               // 52: throng.stream.v1.Parent
+	(Priority)(0),                // 53: throng.stream.v1.Priority
+	(*Settings)(nil),             // 54: throng.stream.v1.Settings
+	(*Census)(nil),               // 55: throng.stream.v1.Census
+	(*ChannelSettings)(nil),      // 56: throng.stream.v1.ChannelSettings
 }
 var file_command_proto_depIdxs = []int32{
-	1,  // 0: throng.stream.v1.CommandBatch.commands:type_name -> throng.stream.v1.Command
-	2,  // 1: throng.stream.v1.Command.create_group:type_name -> throng.stream.v1.CreateGroup
-	3,  // 2: throng.stream.v1.Command.update_group:type_name -> throng.stream.v1.UpdateGroup
-	5,  // 3: throng.stream.v1.Command.group_info:type_name -> throng.stream.v1.ReadGroup
-	6,  // 4: throng.stream.v1.Command.create_channel:type_name -> throng.stream.v1.CreateChannel
-	7,  // 5: throng.stream.v1.Command.join:type_name -> throng.stream.v1.Join
-	8,  // 6: throng.stream.v1.Command.leave:type_name -> throng.stream.v1.Leave
-	9,  // 7: throng.stream.v1.Command.send:type_name -> throng.stream.v1.Send
-	10, // 8: throng.stream.v1.Command.edit:type_name -> throng.stream.v1.Edit
-	11, // 9: throng.stream.v1.Command.recall:type_name -> throng.stream.v1.Recall
-	12, // 10: throng.stream.v1.Command.members:type_name -> throng.stream.v1.ReadMembers
-	13, // 11: throng.stream.v1.Command.access:type_name -> throng.stream.v1.ReadAccess
-	14, // 12: throng.stream.v1.Command.snapshot:type_name -> throng.stream.v1.ReadSnapshot
-	15, // 13: throng.stream.v1.Command.canary:type_name -> throng.stream.v1.Canary
-	4,  // 14: throng.stream.v1.CreateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
-	4,  // 15: throng.stream.v1.UpdateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
-	28, // 16: throng.stream.v1.SettingsPatch.mention_all:type_name -> throng.stream.v1.Role
-	28, // 17: throng.stream.v1.SettingsPatch.attrs:type_name -> throng.stream.v1.Role
-	29, // 18: throng.stream.v1.Send.priority:type_name -> throng.stream.v1.Priority
-	28, // 19: throng.stream.v1.ReadMembers.role:type_name -> throng.stream.v1.Role
-	17, // 20: throng.stream.v1.ResultBatch.results:type_name -> throng.stream.v1.Result
-	18, // 21: throng.stream.v1.Result.rejection:type_name -> throng.stream.v1.Rejection
-	19, // 22: throng.stream.v1.Result.group_info:type_name -> throng.stream.v1.GroupInfo
-	21, // 23: throng.stream.v1.Result.members:type_name -> throng.stream.v1.MemberPage
-	23, // 24: throng.stream.v1.Result.access:type_name -> throng.stream.v1.Access
-	24, // 25: throng.stream.v1.Result.snapshot:type_name -> throng.stream.v1.Snapshot
-	30, // 26: throng.stream.v1.GroupInfo.settings:type_name -> throng.stream.v1.Settings
-	20, // 27: throng.stream.v1.GroupInfo.channels:type_name -> throng.stream.v1.ChannelInfo
-	28, // 28: throng.stream.v1.GroupInfo.role:type_name -> throng.stream.v1.Role
-	22, // 29: throng.stream.v1.MemberPage.members:type_name -> throng.stream.v1.MemberInfo
-	28, // 30: throng.stream.v1.MemberInfo.role:type_name -> throng.stream.v1.Role
-	28, // 31: throng.stream.v1.Access.role:type_name -> throng.stream.v1.Role
-	20, // 32: throng.stream.v1.Snapshot.channels:type_name -> throng.stream.v1.ChannelInfo
-	30, // 33: throng.stream.v1.Snapshot.settings:type_name -> throng.stream.v1.Settings
-	26, // 34: throng.stream.v1.Beacon.heads:type_name -> throng.stream.v1.BeaconHead
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	2,  // 0: throng.stream.v1.CommandBatch.commands:type_name -> throng.stream.v1.Command
+	3,  // 1: throng.stream.v1.Command.create_group:type_name -> throng.stream.v1.CreateGroup
+	5,  // 2: throng.stream.v1.Command.update_group:type_name -> throng.stream.v1.UpdateGroup
+	7,  // 3: throng.stream.v1.Command.group_info:type_name -> throng.stream.v1.ReadGroup
+	8,  // 4: throng.stream.v1.Command.create_channel:type_name -> throng.stream.v1.CreateChannel
+	16, // 5: throng.stream.v1.Command.join:type_name -> throng.stream.v1.Join
+	17, // 6: throng.stream.v1.Command.leave:type_name -> throng.stream.v1.Leave
+	18, // 7: throng.stream.v1.Command.send:type_name -> throng.stream.v1.Send
+	19, // 8: throng.stream.v1.Command.edit:type_name -> throng.stream.v1.Edit
+	20, // 9: throng.stream.v1.Command.recall:type_name -> throng.stream.v1.Recall
+	30, // 10: throng.stream.v1.Command.members:type_name -> throng.stream.v1.ReadMembers
+	31, // 11: throng.stream.v1.Command.access:type_name -> throng.stream.v1.ReadAccess
+	32, // 12: throng.stream.v1.Command.snapshot:type_name -> throng.stream.v1.ReadSnapshot
+	33, // 13: throng.stream.v1.Command.canary:type_name -> throng.stream.v1.Canary
+	4,  // 14: throng.stream.v1.Command.delete_group:type_name -> throng.stream.v1.DeleteGroup
+	9,  // 15: throng.stream.v1.Command.update_channel:type_name -> throng.stream.v1.UpdateChannel
+	10, // 16: throng.stream.v1.Command.delete_channel:type_name -> throng.stream.v1.DeleteChannel
+	13, // 17: throng.stream.v1.Command.member:type_name -> throng.stream.v1.ActOnMember
+	21, // 18: throng.stream.v1.Command.react:type_name -> throng.stream.v1.React
+	22, // 19: throng.stream.v1.Command.unreact:type_name -> throng.stream.v1.Unreact
+	23, // 20: throng.stream.v1.Command.pin:type_name -> throng.stream.v1.Pin
+	24, // 21: throng.stream.v1.Command.unpin:type_name -> throng.stream.v1.Unpin
+	25, // 22: throng.stream.v1.Command.attr_set:type_name -> throng.stream.v1.SetAttributes
+	26, // 23: throng.stream.v1.Command.attrs:type_name -> throng.stream.v1.ReadAttributes
+	14, // 24: throng.stream.v1.Command.invite:type_name -> throng.stream.v1.Invite
+	15, // 25: throng.stream.v1.Command.block:type_name -> throng.stream.v1.Block
+	27, // 26: throng.stream.v1.Command.presence:type_name -> throng.stream.v1.Present
+	29, // 27: throng.stream.v1.Command.read_presence:type_name -> throng.stream.v1.ReadPresence
+	6,  // 28: throng.stream.v1.CreateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
+	6,  // 29: throng.stream.v1.UpdateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
+	51, // 30: throng.stream.v1.SettingsPatch.mention_all:type_name -> throng.stream.v1.Role
+	51, // 31: throng.stream.v1.SettingsPatch.attrs:type_name -> throng.stream.v1.Role
+	51, // 32: throng.stream.v1.SettingsPatch.threads:type_name -> throng.stream.v1.Role
+	52, // 33: throng.stream.v1.CreateChannel.parent:type_name -> throng.stream.v1.Parent
+	11, // 34: throng.stream.v1.CreateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
+	11, // 35: throng.stream.v1.UpdateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
+	51, // 36: throng.stream.v1.ChannelSettingsPatch.write:type_name -> throng.stream.v1.Role
+	12, // 37: throng.stream.v1.ChannelSettingsPatch.write_groups:type_name -> throng.stream.v1.StringList
+	12, // 38: throng.stream.v1.ChannelSettingsPatch.read_groups:type_name -> throng.stream.v1.StringList
+	0,  // 39: throng.stream.v1.ActOnMember.act:type_name -> throng.stream.v1.Act
+	51, // 40: throng.stream.v1.ActOnMember.role:type_name -> throng.stream.v1.Role
+	53, // 41: throng.stream.v1.Send.priority:type_name -> throng.stream.v1.Priority
+	49, // 42: throng.stream.v1.SetAttributes.set:type_name -> throng.stream.v1.SetAttributes.SetEntry
+	50, // 43: throng.stream.v1.SetAttributes.if_v:type_name -> throng.stream.v1.SetAttributes.IfVEntry
+	28, // 44: throng.stream.v1.Present.groups:type_name -> throng.stream.v1.PresentGroup
+	51, // 45: throng.stream.v1.ReadMembers.role:type_name -> throng.stream.v1.Role
+	35, // 46: throng.stream.v1.ResultBatch.results:type_name -> throng.stream.v1.Result
+	39, // 47: throng.stream.v1.Result.rejection:type_name -> throng.stream.v1.Rejection
+	40, // 48: throng.stream.v1.Result.group_info:type_name -> throng.stream.v1.GroupInfo
+	42, // 49: throng.stream.v1.Result.members:type_name -> throng.stream.v1.MemberPage
+	44, // 50: throng.stream.v1.Result.access:type_name -> throng.stream.v1.Access
+	45, // 51: throng.stream.v1.Result.snapshot:type_name -> throng.stream.v1.Snapshot
+	36, // 52: throng.stream.v1.Result.attributes:type_name -> throng.stream.v1.AttributePage
+	38, // 53: throng.stream.v1.Result.presence:type_name -> throng.stream.v1.Presence
+	37, // 54: throng.stream.v1.AttributePage.attributes:type_name -> throng.stream.v1.Attribute
+	37, // 55: throng.stream.v1.Rejection.current:type_name -> throng.stream.v1.Attribute
+	54, // 56: throng.stream.v1.GroupInfo.settings:type_name -> throng.stream.v1.Settings
+	41, // 57: throng.stream.v1.GroupInfo.channels:type_name -> throng.stream.v1.ChannelInfo
+	51, // 58: throng.stream.v1.GroupInfo.role:type_name -> throng.stream.v1.Role
+	55, // 59: throng.stream.v1.GroupInfo.census:type_name -> throng.stream.v1.Census
+	52, // 60: throng.stream.v1.ChannelInfo.parent:type_name -> throng.stream.v1.Parent
+	56, // 61: throng.stream.v1.ChannelInfo.settings:type_name -> throng.stream.v1.ChannelSettings
+	43, // 62: throng.stream.v1.MemberPage.members:type_name -> throng.stream.v1.MemberInfo
+	55, // 63: throng.stream.v1.MemberPage.census:type_name -> throng.stream.v1.Census
+	51, // 64: throng.stream.v1.MemberInfo.role:type_name -> throng.stream.v1.Role
+	51, // 65: throng.stream.v1.Access.role:type_name -> throng.stream.v1.Role
+	41, // 66: throng.stream.v1.Snapshot.channels:type_name -> throng.stream.v1.ChannelInfo
+	54, // 67: throng.stream.v1.Snapshot.settings:type_name -> throng.stream.v1.Settings
+	47, // 68: throng.stream.v1.Beacon.heads:type_name -> throng.stream.v1.BeaconHead
+	69, // [69:69] is the sub-list for method output_type
+	69, // [69:69] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -2301,21 +4349,38 @@ func file_command_proto_init() {
 		(*Command_Access)(nil),
 		(*Command_Snapshot)(nil),
 		(*Command_Canary)(nil),
+		(*Command_DeleteGroup)(nil),
+		(*Command_UpdateChannel)(nil),
+		(*Command_DeleteChannel)(nil),
+		(*Command_Member)(nil),
+		(*Command_React)(nil),
+		(*Command_Unreact)(nil),
+		(*Command_Pin)(nil),
+		(*Command_Unpin)(nil),
+		(*Command_AttrSet)(nil),
+		(*Command_Attrs)(nil),
+		(*Command_Invite)(nil),
+		(*Command_Block)(nil),
+		(*Command_Presence)(nil),
+		(*Command_ReadPresence)(nil),
 	}
-	file_command_proto_msgTypes[3].OneofWrappers = []any{}
 	file_command_proto_msgTypes[4].OneofWrappers = []any{}
+	file_command_proto_msgTypes[5].OneofWrappers = []any{}
+	file_command_proto_msgTypes[8].OneofWrappers = []any{}
+	file_command_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   28,
+			NumEnums:      1,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_command_proto_goTypes,
 		DependencyIndexes: file_command_proto_depIdxs,
+		EnumInfos:         file_command_proto_enumTypes,
 		MessageInfos:      file_command_proto_msgTypes,
 	}.Build()
 	File_command_proto = out.File

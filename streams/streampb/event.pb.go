@@ -149,10 +149,31 @@ type Event struct {
 	//	*Event_Message
 	//	*Event_Edit
 	//	*Event_Recall
+	//	*Event_React
+	//	*Event_Unreact
+	//	*Event_Pin
+	//	*Event_Unpin
 	//	*Event_GroupUpdate
 	//	*Event_ChannelCreate
+	//	*Event_ChannelUpdate
+	//	*Event_ChannelDelete
+	//	*Event_AttrSet
+	//	*Event_AttrDel
 	//	*Event_Join
 	//	*Event_Leave
+	//	*Event_Role
+	//	*Event_Mute
+	//	*Event_Unmute
+	//	*Event_Ban
+	//	*Event_Unban
+	//	*Event_Kick
+	//	*Event_JoinRequest
+	//	*Event_JoinDecline
+	//	*Event_UserGroups
+	//	*Event_Invite
+	//	*Event_InviteRevoke
+	//	*Event_Block
+	//	*Event_Unblock
 	Payload       isEvent_Payload `protobuf_oneof:"payload"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -299,6 +320,42 @@ func (x *Event) GetRecall() *MessageRecalled {
 	return nil
 }
 
+func (x *Event) GetReact() *Reacted {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_React); ok {
+			return x.React
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUnreact() *Unreacted {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Unreact); ok {
+			return x.Unreact
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPin() *Pinned {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Pin); ok {
+			return x.Pin
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUnpin() *Unpinned {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Unpin); ok {
+			return x.Unpin
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetGroupUpdate() *GroupUpdated {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_GroupUpdate); ok {
@@ -312,6 +369,42 @@ func (x *Event) GetChannelCreate() *ChannelCreated {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_ChannelCreate); ok {
 			return x.ChannelCreate
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetChannelUpdate() *ChannelUpdated {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_ChannelUpdate); ok {
+			return x.ChannelUpdate
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetChannelDelete() *ChannelDeleted {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_ChannelDelete); ok {
+			return x.ChannelDelete
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAttrSet() *AttributeSet {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_AttrSet); ok {
+			return x.AttrSet
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAttrDel() *AttributeDeleted {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_AttrDel); ok {
+			return x.AttrDel
 		}
 	}
 	return nil
@@ -335,6 +428,123 @@ func (x *Event) GetLeave() *MemberLeft {
 	return nil
 }
 
+func (x *Event) GetRole() *RoleChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Role); ok {
+			return x.Role
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetMute() *MemberMuted {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Mute); ok {
+			return x.Mute
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUnmute() *MemberUnmuted {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Unmute); ok {
+			return x.Unmute
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetBan() *MemberBanned {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Ban); ok {
+			return x.Ban
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUnban() *MemberUnbanned {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Unban); ok {
+			return x.Unban
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetKick() *MemberKicked {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Kick); ok {
+			return x.Kick
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetJoinRequest() *JoinRequested {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_JoinRequest); ok {
+			return x.JoinRequest
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetJoinDecline() *JoinDeclined {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_JoinDecline); ok {
+			return x.JoinDecline
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUserGroups() *UserGroupsChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_UserGroups); ok {
+			return x.UserGroups
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetInvite() *InviteCreated {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Invite); ok {
+			return x.Invite
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetInviteRevoke() *InviteRevoked {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_InviteRevoke); ok {
+			return x.InviteRevoke
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetBlock() *PeerBlocked {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Block); ok {
+			return x.Block
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUnblock() *PeerUnblocked {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Unblock); ok {
+			return x.Unblock
+		}
+	}
+	return nil
+}
+
 type isEvent_Payload interface {
 	isEvent_Payload()
 }
@@ -351,12 +561,44 @@ type Event_Recall struct {
 	Recall *MessageRecalled `protobuf:"bytes,22,opt,name=recall,proto3,oneof"`
 }
 
+type Event_React struct {
+	React *Reacted `protobuf:"bytes,23,opt,name=react,proto3,oneof"`
+}
+
+type Event_Unreact struct {
+	Unreact *Unreacted `protobuf:"bytes,24,opt,name=unreact,proto3,oneof"`
+}
+
+type Event_Pin struct {
+	Pin *Pinned `protobuf:"bytes,25,opt,name=pin,proto3,oneof"`
+}
+
+type Event_Unpin struct {
+	Unpin *Unpinned `protobuf:"bytes,26,opt,name=unpin,proto3,oneof"`
+}
+
 type Event_GroupUpdate struct {
 	GroupUpdate *GroupUpdated `protobuf:"bytes,30,opt,name=group_update,json=groupUpdate,proto3,oneof"`
 }
 
 type Event_ChannelCreate struct {
 	ChannelCreate *ChannelCreated `protobuf:"bytes,31,opt,name=channel_create,json=channelCreate,proto3,oneof"`
+}
+
+type Event_ChannelUpdate struct {
+	ChannelUpdate *ChannelUpdated `protobuf:"bytes,32,opt,name=channel_update,json=channelUpdate,proto3,oneof"`
+}
+
+type Event_ChannelDelete struct {
+	ChannelDelete *ChannelDeleted `protobuf:"bytes,33,opt,name=channel_delete,json=channelDelete,proto3,oneof"`
+}
+
+type Event_AttrSet struct {
+	AttrSet *AttributeSet `protobuf:"bytes,34,opt,name=attr_set,json=attrSet,proto3,oneof"`
+}
+
+type Event_AttrDel struct {
+	AttrDel *AttributeDeleted `protobuf:"bytes,35,opt,name=attr_del,json=attrDel,proto3,oneof"`
 }
 
 type Event_Join struct {
@@ -367,19 +609,113 @@ type Event_Leave struct {
 	Leave *MemberLeft `protobuf:"bytes,41,opt,name=leave,proto3,oneof"`
 }
 
+type Event_Role struct {
+	Role *RoleChanged `protobuf:"bytes,42,opt,name=role,proto3,oneof"`
+}
+
+type Event_Mute struct {
+	Mute *MemberMuted `protobuf:"bytes,43,opt,name=mute,proto3,oneof"`
+}
+
+type Event_Unmute struct {
+	Unmute *MemberUnmuted `protobuf:"bytes,44,opt,name=unmute,proto3,oneof"`
+}
+
+type Event_Ban struct {
+	Ban *MemberBanned `protobuf:"bytes,45,opt,name=ban,proto3,oneof"`
+}
+
+type Event_Unban struct {
+	Unban *MemberUnbanned `protobuf:"bytes,46,opt,name=unban,proto3,oneof"`
+}
+
+type Event_Kick struct {
+	Kick *MemberKicked `protobuf:"bytes,47,opt,name=kick,proto3,oneof"`
+}
+
+type Event_JoinRequest struct {
+	JoinRequest *JoinRequested `protobuf:"bytes,48,opt,name=join_request,json=joinRequest,proto3,oneof"`
+}
+
+type Event_JoinDecline struct {
+	JoinDecline *JoinDeclined `protobuf:"bytes,49,opt,name=join_decline,json=joinDecline,proto3,oneof"`
+}
+
+type Event_UserGroups struct {
+	UserGroups *UserGroupsChanged `protobuf:"bytes,50,opt,name=user_groups,json=userGroups,proto3,oneof"`
+}
+
+type Event_Invite struct {
+	Invite *InviteCreated `protobuf:"bytes,51,opt,name=invite,proto3,oneof"`
+}
+
+type Event_InviteRevoke struct {
+	InviteRevoke *InviteRevoked `protobuf:"bytes,52,opt,name=invite_revoke,json=inviteRevoke,proto3,oneof"`
+}
+
+type Event_Block struct {
+	Block *PeerBlocked `protobuf:"bytes,53,opt,name=block,proto3,oneof"`
+}
+
+type Event_Unblock struct {
+	Unblock *PeerUnblocked `protobuf:"bytes,54,opt,name=unblock,proto3,oneof"`
+}
+
 func (*Event_Message) isEvent_Payload() {}
 
 func (*Event_Edit) isEvent_Payload() {}
 
 func (*Event_Recall) isEvent_Payload() {}
 
+func (*Event_React) isEvent_Payload() {}
+
+func (*Event_Unreact) isEvent_Payload() {}
+
+func (*Event_Pin) isEvent_Payload() {}
+
+func (*Event_Unpin) isEvent_Payload() {}
+
 func (*Event_GroupUpdate) isEvent_Payload() {}
 
 func (*Event_ChannelCreate) isEvent_Payload() {}
 
+func (*Event_ChannelUpdate) isEvent_Payload() {}
+
+func (*Event_ChannelDelete) isEvent_Payload() {}
+
+func (*Event_AttrSet) isEvent_Payload() {}
+
+func (*Event_AttrDel) isEvent_Payload() {}
+
 func (*Event_Join) isEvent_Payload() {}
 
 func (*Event_Leave) isEvent_Payload() {}
+
+func (*Event_Role) isEvent_Payload() {}
+
+func (*Event_Mute) isEvent_Payload() {}
+
+func (*Event_Unmute) isEvent_Payload() {}
+
+func (*Event_Ban) isEvent_Payload() {}
+
+func (*Event_Unban) isEvent_Payload() {}
+
+func (*Event_Kick) isEvent_Payload() {}
+
+func (*Event_JoinRequest) isEvent_Payload() {}
+
+func (*Event_JoinDecline) isEvent_Payload() {}
+
+func (*Event_UserGroups) isEvent_Payload() {}
+
+func (*Event_Invite) isEvent_Payload() {}
+
+func (*Event_InviteRevoke) isEvent_Payload() {}
+
+func (*Event_Block) isEvent_Payload() {}
+
+func (*Event_Unblock) isEvent_Payload() {}
 
 type MessagePosted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -593,6 +929,216 @@ func (x *MessageRecalled) GetTarget() uint64 {
 	return 0
 }
 
+// Reacted and Unreacted are written only where they change something, and carry
+// the count of the emoji after them: folding them is assignment.
+type Reacted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	Emoji         string                 `protobuf:"bytes,2,opt,name=emoji,proto3" json:"emoji,omitempty"`
+	Count         uint64                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"` // users with this emoji at the message, after it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reacted) Reset() {
+	*x = Reacted{}
+	mi := &file_event_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reacted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reacted) ProtoMessage() {}
+
+func (x *Reacted) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reacted.ProtoReflect.Descriptor instead.
+func (*Reacted) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Reacted) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *Reacted) GetEmoji() string {
+	if x != nil {
+		return x.Emoji
+	}
+	return ""
+}
+
+func (x *Reacted) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type Unreacted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	Emoji         string                 `protobuf:"bytes,2,opt,name=emoji,proto3" json:"emoji,omitempty"`
+	Count         uint64                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unreacted) Reset() {
+	*x = Unreacted{}
+	mi := &file_event_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unreacted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unreacted) ProtoMessage() {}
+
+func (x *Unreacted) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unreacted.ProtoReflect.Descriptor instead.
+func (*Unreacted) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Unreacted) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *Unreacted) GetEmoji() string {
+	if x != nil {
+		return x.Emoji
+	}
+	return ""
+}
+
+func (x *Unreacted) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type Pinned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pinned) Reset() {
+	*x = Pinned{}
+	mi := &file_event_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pinned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pinned) ProtoMessage() {}
+
+func (x *Pinned) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pinned.ProtoReflect.Descriptor instead.
+func (*Pinned) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Pinned) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+type Unpinned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unpinned) Reset() {
+	*x = Unpinned{}
+	mi := &file_event_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unpinned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unpinned) ProtoMessage() {}
+
+func (x *Unpinned) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unpinned.ProtoReflect.Descriptor instead.
+func (*Unpinned) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Unpinned) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
 // GroupUpdated carries the whole settings as they are after it, so that
 // folding it needs nothing from before.
 type GroupUpdated struct {
@@ -600,13 +1146,15 @@ type GroupUpdated struct {
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // community, room, direct
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Settings      *Settings              `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
+	Deleted       bool                   `protobuf:"varint,4,opt,name=deleted,proto3" json:"deleted,omitempty"` // the group is gone; nothing follows
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GroupUpdated) Reset() {
 	*x = GroupUpdated{}
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -618,7 +1166,7 @@ func (x *GroupUpdated) String() string {
 func (*GroupUpdated) ProtoMessage() {}
 
 func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -631,7 +1179,7 @@ func (x *GroupUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupUpdated.ProtoReflect.Descriptor instead.
 func (*GroupUpdated) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{4}
+	return file_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GroupUpdated) GetKind() string {
@@ -655,23 +1203,40 @@ func (x *GroupUpdated) GetSettings() *Settings {
 	return nil
 }
 
+func (x *GroupUpdated) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *GroupUpdated) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type Settings struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
-	Join            string                 `protobuf:"bytes,1,opt,name=join,proto3" json:"join,omitempty"` // open, invite
+	Join            string                 `protobuf:"bytes,1,opt,name=join,proto3" json:"join,omitempty"` // open, invite, approval
 	MuteAll         bool                   `protobuf:"varint,2,opt,name=mute_all,json=muteAll,proto3" json:"mute_all,omitempty"`
 	History         string                 `protobuf:"bytes,3,opt,name=history,proto3" json:"history,omitempty"` // all, since_join
 	SlowModeMs      int64                  `protobuf:"varint,4,opt,name=slow_mode_ms,json=slowModeMs,proto3" json:"slow_mode_ms,omitempty"`
 	MaxMessageBytes int64                  `protobuf:"varint,5,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
 	MentionAll      Role                   `protobuf:"varint,6,opt,name=mention_all,json=mentionAll,proto3,enum=throng.stream.v1.Role" json:"mention_all,omitempty"` // least role that may
 	Attrs           Role                   `protobuf:"varint,7,opt,name=attrs,proto3,enum=throng.stream.v1.Role" json:"attrs,omitempty"`                             // least role that may
-	RoomIdleMs      int64                  `protobuf:"varint,8,opt,name=room_idle_ms,json=roomIdleMs,proto3" json:"room_idle_ms,omitempty"`
+	RoomIdleMs      int64                  `protobuf:"varint,8,opt,name=room_idle_ms,json=roomIdleMs,proto3" json:"room_idle_ms,omitempty"`                          // 0: never
+	EditWindowMs    int64                  `protobuf:"varint,9,opt,name=edit_window_ms,json=editWindowMs,proto3" json:"edit_window_ms,omitempty"`                    // how long one's own message can be edited, 0: for ever
+	Threads         Role                   `protobuf:"varint,10,opt,name=threads,proto3,enum=throng.stream.v1.Role" json:"threads,omitempty"`                        // least role that may open a thread; ROLE_NONE: member
+	Hook            string                 `protobuf:"bytes,11,opt,name=hook,proto3" json:"hook,omitempty"`                                                          // before-send hook: "" for the deployment's rule, open or closed where it fails
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +1248,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +1261,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{5}
+	return file_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Settings) GetJoin() string {
@@ -755,18 +1320,44 @@ func (x *Settings) GetRoomIdleMs() int64 {
 	return 0
 }
 
+func (x *Settings) GetEditWindowMs() int64 {
+	if x != nil {
+		return x.EditWindowMs
+	}
+	return 0
+}
+
+func (x *Settings) GetThreads() Role {
+	if x != nil {
+		return x.Threads
+	}
+	return Role_ROLE_NONE
+}
+
+func (x *Settings) GetHook() string {
+	if x != nil {
+		return x.Hook
+	}
+	return ""
+}
+
+// ChannelCreated and ChannelUpdated stand on @. Those of a private channel, or
+// of a thread in one, are told in full only to who is in it.
 type ChannelCreated struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // public
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // public, private, thread
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Parent        *Parent                `protobuf:"bytes,4,opt,name=parent,proto3" json:"parent,omitempty"`   // of a thread
+	Members       []string               `protobuf:"bytes,5,rep,name=members,proto3" json:"members,omitempty"` // of a private channel, the creator included
+	Settings      *ChannelSettings       `protobuf:"bytes,6,opt,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ChannelCreated) Reset() {
 	*x = ChannelCreated{}
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +1369,7 @@ func (x *ChannelCreated) String() string {
 func (*ChannelCreated) ProtoMessage() {}
 
 func (x *ChannelCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +1382,7 @@ func (x *ChannelCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelCreated.ProtoReflect.Descriptor instead.
 func (*ChannelCreated) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{6}
+	return file_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ChannelCreated) GetChannel() string {
@@ -815,21 +1406,435 @@ func (x *ChannelCreated) GetName() string {
 	return ""
 }
 
+func (x *ChannelCreated) GetParent() *Parent {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+func (x *ChannelCreated) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *ChannelCreated) GetSettings() *ChannelSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// Parent is the message a thread hangs from.
+type Parent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"` // 0: the channel itself
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parent) Reset() {
+	*x = Parent{}
+	mi := &file_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parent) ProtoMessage() {}
+
+func (x *Parent) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parent.ProtoReflect.Descriptor instead.
+func (*Parent) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Parent) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Parent) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+// ChannelUpdated carries name and settings as they are after it, and who came
+// into a private channel or left it by it.
+type ChannelUpdated struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Settings      *ChannelSettings       `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
+	Added         []string               `protobuf:"bytes,4,rep,name=added,proto3" json:"added,omitempty"`
+	Removed       []string               `protobuf:"bytes,5,rep,name=removed,proto3" json:"removed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelUpdated) Reset() {
+	*x = ChannelUpdated{}
+	mi := &file_event_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelUpdated) ProtoMessage() {}
+
+func (x *ChannelUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelUpdated.ProtoReflect.Descriptor instead.
+func (*ChannelUpdated) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ChannelUpdated) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *ChannelUpdated) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ChannelUpdated) GetSettings() *ChannelSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *ChannelUpdated) GetAdded() []string {
+	if x != nil {
+		return x.Added
+	}
+	return nil
+}
+
+func (x *ChannelUpdated) GetRemoved() []string {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
+type ChannelDeleted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelDeleted) Reset() {
+	*x = ChannelDeleted{}
+	mi := &file_event_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelDeleted) ProtoMessage() {}
+
+func (x *ChannelDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelDeleted.ProtoReflect.Descriptor instead.
+func (*ChannelDeleted) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ChannelDeleted) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *ChannelDeleted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ChannelSettings struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Write         Role                   `protobuf:"varint,1,opt,name=write,proto3,enum=throng.stream.v1.Role" json:"write,omitempty"`    // least role that writes messages; ROLE_NONE: member
+	WriteGroups   []string               `protobuf:"bytes,2,rep,name=write_groups,json=writeGroups,proto3" json:"write_groups,omitempty"` // user groups that write whatever their role
+	ReadGroups    []string               `protobuf:"bytes,3,rep,name=read_groups,json=readGroups,proto3" json:"read_groups,omitempty"`    // private: user groups that are in it
+	SlowModeMs    int64                  `protobuf:"varint,4,opt,name=slow_mode_ms,json=slowModeMs,proto3" json:"slow_mode_ms,omitempty"` // 0: the group's
+	Position      int64                  `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`                         // order in lists, ascending, then by name
+	Category      string                 `protobuf:"bytes,6,opt,name=category,proto3" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelSettings) Reset() {
+	*x = ChannelSettings{}
+	mi := &file_event_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelSettings) ProtoMessage() {}
+
+func (x *ChannelSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelSettings.ProtoReflect.Descriptor instead.
+func (*ChannelSettings) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ChannelSettings) GetWrite() Role {
+	if x != nil {
+		return x.Write
+	}
+	return Role_ROLE_NONE
+}
+
+func (x *ChannelSettings) GetWriteGroups() []string {
+	if x != nil {
+		return x.WriteGroups
+	}
+	return nil
+}
+
+func (x *ChannelSettings) GetReadGroups() []string {
+	if x != nil {
+		return x.ReadGroups
+	}
+	return nil
+}
+
+func (x *ChannelSettings) GetSlowModeMs() int64 {
+	if x != nil {
+		return x.SlowModeMs
+	}
+	return 0
+}
+
+func (x *ChannelSettings) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ChannelSettings) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+// AttributeSet stands on @, or on the channel whose attribute it is.
+type AttributeSet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	AutoDelete    bool                   `protobuf:"varint,3,opt,name=auto_delete,json=autoDelete,proto3" json:"auto_delete,omitempty"` // tied to the presence of who set it
+	Protected     bool                   `protobuf:"varint,4,opt,name=protected,proto3" json:"protected,omitempty"`                     // only who set it, or a moderator, may change it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeSet) Reset() {
+	*x = AttributeSet{}
+	mi := &file_event_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeSet) ProtoMessage() {}
+
+func (x *AttributeSet) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeSet.ProtoReflect.Descriptor instead.
+func (*AttributeSet) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AttributeSet) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *AttributeSet) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *AttributeSet) GetAutoDelete() bool {
+	if x != nil {
+		return x.AutoDelete
+	}
+	return false
+}
+
+func (x *AttributeSet) GetProtected() bool {
+	if x != nil {
+		return x.Protected
+	}
+	return false
+}
+
+type AttributeDeleted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"` // "gone" where the setter's presence ended
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeDeleted) Reset() {
+	*x = AttributeDeleted{}
+	mi := &file_event_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeDeleted) ProtoMessage() {}
+
+func (x *AttributeDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeDeleted.ProtoReflect.Descriptor instead.
+func (*AttributeDeleted) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AttributeDeleted) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *AttributeDeleted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Joins and leaves carry the count of members after them, so that a
-// snapshot's counters and its member records may be of different age.
+// snapshot's counters and its member records may be of different age. Every
+// event about a member carries the member as after it, for the same reason
+// and because the member need not be in memory to fold it.
 type MemberJoined struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
 	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"`
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	Members       uint64                 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
+	Members       uint64                 `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"` // before census was added; census counts where it is set
+	Census        *Census                `protobuf:"bytes,5,opt,name=census,proto3" json:"census,omitempty"`
+	State         *MemberState           `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
+	Invite        string                 `protobuf:"bytes,7,opt,name=invite,proto3" json:"invite,omitempty"` // id of the invitation it came by
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberJoined) Reset() {
 	*x = MemberJoined{}
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +1846,7 @@ func (x *MemberJoined) String() string {
 func (*MemberJoined) ProtoMessage() {}
 
 func (x *MemberJoined) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +1859,7 @@ func (x *MemberJoined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberJoined.ProtoReflect.Descriptor instead.
 func (*MemberJoined) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{7}
+	return file_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *MemberJoined) GetMember() string {
@@ -885,18 +1890,41 @@ func (x *MemberJoined) GetMembers() uint64 {
 	return 0
 }
 
+func (x *MemberJoined) GetCensus() *Census {
+	if x != nil {
+		return x.Census
+	}
+	return nil
+}
+
+func (x *MemberJoined) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+func (x *MemberJoined) GetInvite() string {
+	if x != nil {
+		return x.Invite
+	}
+	return ""
+}
+
 type MemberLeft struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	Members       uint64                 `protobuf:"varint,3,opt,name=members,proto3" json:"members,omitempty"`
+	Census        *Census                `protobuf:"bytes,4,opt,name=census,proto3" json:"census,omitempty"`
+	State         *MemberState           `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberLeft) Reset() {
 	*x = MemberLeft{}
-	mi := &file_event_proto_msgTypes[8]
+	mi := &file_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1936,7 @@ func (x *MemberLeft) String() string {
 func (*MemberLeft) ProtoMessage() {}
 
 func (x *MemberLeft) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[8]
+	mi := &file_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1949,7 @@ func (x *MemberLeft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberLeft.ProtoReflect.Descriptor instead.
 func (*MemberLeft) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{8}
+	return file_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *MemberLeft) GetMember() string {
@@ -945,6 +1973,999 @@ func (x *MemberLeft) GetMembers() uint64 {
 	return 0
 }
 
+func (x *MemberLeft) GetCensus() *Census {
+	if x != nil {
+		return x.Census
+	}
+	return nil
+}
+
+func (x *MemberLeft) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// Census counts the members after an event.
+type Census struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Members       uint64                 `protobuf:"varint,1,opt,name=members,proto3" json:"members,omitempty"` // all, of any role
+	Moderators    uint64                 `protobuf:"varint,2,opt,name=moderators,proto3" json:"moderators,omitempty"`
+	Admins        uint64                 `protobuf:"varint,3,opt,name=admins,proto3" json:"admins,omitempty"`
+	Owners        uint64                 `protobuf:"varint,4,opt,name=owners,proto3" json:"owners,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Census) Reset() {
+	*x = Census{}
+	mi := &file_event_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Census) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Census) ProtoMessage() {}
+
+func (x *Census) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Census.ProtoReflect.Descriptor instead.
+func (*Census) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Census) GetMembers() uint64 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+func (x *Census) GetModerators() uint64 {
+	if x != nil {
+		return x.Moderators
+	}
+	return 0
+}
+
+func (x *Census) GetAdmins() uint64 {
+	if x != nil {
+		return x.Admins
+	}
+	return 0
+}
+
+func (x *Census) GetOwners() uint64 {
+	if x != nil {
+		return x.Owners
+	}
+	return 0
+}
+
+// MemberState is one user's standing in one group. A user without one is a
+// stranger.
+type MemberState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Role          Role                   `protobuf:"varint,1,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"`    // ROLE_NONE: not a member (left, kicked, banned, waiting)
+	Joined        int64                  `protobuf:"varint,2,opt,name=joined,proto3" json:"joined,omitempty"`                           // ms since 1970 UTC, of the latest join
+	JoinedSeq     uint64                 `protobuf:"varint,3,opt,name=joined_seq,json=joinedSeq,proto3" json:"joined_seq,omitempty"`    // sequence of that join; 0 in the join itself
+	MutedUntil    int64                  `protobuf:"varint,4,opt,name=muted_until,json=mutedUntil,proto3" json:"muted_until,omitempty"` // ms since 1970 UTC, 0: not muted, -1: for good
+	Banned        bool                   `protobuf:"varint,5,opt,name=banned,proto3" json:"banned,omitempty"`
+	BannedUntil   int64                  `protobuf:"varint,6,opt,name=banned_until,json=bannedUntil,proto3" json:"banned_until,omitempty"` // ms since 1970 UTC, 0: for good
+	Waiting       bool                   `protobuf:"varint,7,opt,name=waiting,proto3" json:"waiting,omitempty"`                            // asked to join, not decided
+	UserGroups    []string               `protobuf:"bytes,8,rep,name=user_groups,json=userGroups,proto3" json:"user_groups,omitempty"`     // ascending
+	BlocksPeer    bool                   `protobuf:"varint,9,opt,name=blocks_peer,json=blocksPeer,proto3" json:"blocks_peer,omitempty"`    // direct: has blocked the other
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberState) Reset() {
+	*x = MemberState{}
+	mi := &file_event_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberState) ProtoMessage() {}
+
+func (x *MemberState) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberState.ProtoReflect.Descriptor instead.
+func (*MemberState) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *MemberState) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_NONE
+}
+
+func (x *MemberState) GetJoined() int64 {
+	if x != nil {
+		return x.Joined
+	}
+	return 0
+}
+
+func (x *MemberState) GetJoinedSeq() uint64 {
+	if x != nil {
+		return x.JoinedSeq
+	}
+	return 0
+}
+
+func (x *MemberState) GetMutedUntil() int64 {
+	if x != nil {
+		return x.MutedUntil
+	}
+	return 0
+}
+
+func (x *MemberState) GetBanned() bool {
+	if x != nil {
+		return x.Banned
+	}
+	return false
+}
+
+func (x *MemberState) GetBannedUntil() int64 {
+	if x != nil {
+		return x.BannedUntil
+	}
+	return 0
+}
+
+func (x *MemberState) GetWaiting() bool {
+	if x != nil {
+		return x.Waiting
+	}
+	return false
+}
+
+func (x *MemberState) GetUserGroups() []string {
+	if x != nil {
+		return x.UserGroups
+	}
+	return nil
+}
+
+func (x *MemberState) GetBlocksPeer() bool {
+	if x != nil {
+		return x.BlocksPeer
+	}
+	return false
+}
+
+type RoleChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Census        *Census                `protobuf:"bytes,4,opt,name=census,proto3" json:"census,omitempty"`
+	State         *MemberState           `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoleChanged) Reset() {
+	*x = RoleChanged{}
+	mi := &file_event_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoleChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoleChanged) ProtoMessage() {}
+
+func (x *RoleChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoleChanged.ProtoReflect.Descriptor instead.
+func (*RoleChanged) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RoleChanged) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *RoleChanged) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_NONE
+}
+
+func (x *RoleChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RoleChanged) GetCensus() *Census {
+	if x != nil {
+		return x.Census
+	}
+	return nil
+}
+
+func (x *RoleChanged) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type MemberMuted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"` // ms since 1970 UTC, -1: for good
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	State         *MemberState           `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberMuted) Reset() {
+	*x = MemberMuted{}
+	mi := &file_event_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberMuted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberMuted) ProtoMessage() {}
+
+func (x *MemberMuted) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberMuted.ProtoReflect.Descriptor instead.
+func (*MemberMuted) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *MemberMuted) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *MemberMuted) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *MemberMuted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *MemberMuted) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type MemberUnmuted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	State         *MemberState           `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberUnmuted) Reset() {
+	*x = MemberUnmuted{}
+	mi := &file_event_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberUnmuted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberUnmuted) ProtoMessage() {}
+
+func (x *MemberUnmuted) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberUnmuted.ProtoReflect.Descriptor instead.
+func (*MemberUnmuted) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *MemberUnmuted) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *MemberUnmuted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *MemberUnmuted) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type MemberBanned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"` // ms since 1970 UTC, 0: for good
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Census        *Census                `protobuf:"bytes,4,opt,name=census,proto3" json:"census,omitempty"`
+	State         *MemberState           `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberBanned) Reset() {
+	*x = MemberBanned{}
+	mi := &file_event_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberBanned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberBanned) ProtoMessage() {}
+
+func (x *MemberBanned) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberBanned.ProtoReflect.Descriptor instead.
+func (*MemberBanned) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *MemberBanned) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *MemberBanned) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *MemberBanned) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *MemberBanned) GetCensus() *Census {
+	if x != nil {
+		return x.Census
+	}
+	return nil
+}
+
+func (x *MemberBanned) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type MemberUnbanned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	State         *MemberState           `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberUnbanned) Reset() {
+	*x = MemberUnbanned{}
+	mi := &file_event_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberUnbanned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberUnbanned) ProtoMessage() {}
+
+func (x *MemberUnbanned) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberUnbanned.ProtoReflect.Descriptor instead.
+func (*MemberUnbanned) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *MemberUnbanned) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *MemberUnbanned) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *MemberUnbanned) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type MemberKicked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Census        *Census                `protobuf:"bytes,3,opt,name=census,proto3" json:"census,omitempty"`
+	State         *MemberState           `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberKicked) Reset() {
+	*x = MemberKicked{}
+	mi := &file_event_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberKicked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberKicked) ProtoMessage() {}
+
+func (x *MemberKicked) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberKicked.ProtoReflect.Descriptor instead.
+func (*MemberKicked) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *MemberKicked) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *MemberKicked) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *MemberKicked) GetCensus() *Census {
+	if x != nil {
+		return x.Census
+	}
+	return nil
+}
+
+func (x *MemberKicked) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type JoinRequested struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	State         *MemberState           `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinRequested) Reset() {
+	*x = JoinRequested{}
+	mi := &file_event_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinRequested) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinRequested) ProtoMessage() {}
+
+func (x *JoinRequested) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinRequested.ProtoReflect.Descriptor instead.
+func (*JoinRequested) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *JoinRequested) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *JoinRequested) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *JoinRequested) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type JoinDeclined struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	State         *MemberState           `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinDeclined) Reset() {
+	*x = JoinDeclined{}
+	mi := &file_event_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinDeclined) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinDeclined) ProtoMessage() {}
+
+func (x *JoinDeclined) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinDeclined.ProtoReflect.Descriptor instead.
+func (*JoinDeclined) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *JoinDeclined) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *JoinDeclined) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *JoinDeclined) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type UserGroupsChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	State         *MemberState           `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserGroupsChanged) Reset() {
+	*x = UserGroupsChanged{}
+	mi := &file_event_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserGroupsChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserGroupsChanged) ProtoMessage() {}
+
+func (x *UserGroupsChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserGroupsChanged.ProtoReflect.Descriptor instead.
+func (*UserGroupsChanged) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *UserGroupsChanged) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *UserGroupsChanged) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// InviteCreated holds no code, only what a code is recognised by: readers of
+// @members must not be able to use it.
+type InviteCreated struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Invite        string                 `protobuf:"bytes,1,opt,name=invite,proto3" json:"invite,omitempty"`    // id
+	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`        // SHA-256 of the code
+	Expires       int64                  `protobuf:"varint,3,opt,name=expires,proto3" json:"expires,omitempty"` // ms since 1970 UTC
+	Uses          uint64                 `protobuf:"varint,4,opt,name=uses,proto3" json:"uses,omitempty"`       // 0: any number
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InviteCreated) Reset() {
+	*x = InviteCreated{}
+	mi := &file_event_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InviteCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InviteCreated) ProtoMessage() {}
+
+func (x *InviteCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InviteCreated.ProtoReflect.Descriptor instead.
+func (*InviteCreated) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *InviteCreated) GetInvite() string {
+	if x != nil {
+		return x.Invite
+	}
+	return ""
+}
+
+func (x *InviteCreated) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *InviteCreated) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *InviteCreated) GetUses() uint64 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+type InviteRevoked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Invite        string                 `protobuf:"bytes,1,opt,name=invite,proto3" json:"invite,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InviteRevoked) Reset() {
+	*x = InviteRevoked{}
+	mi := &file_event_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InviteRevoked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InviteRevoked) ProtoMessage() {}
+
+func (x *InviteRevoked) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InviteRevoked.ProtoReflect.Descriptor instead.
+func (*InviteRevoked) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *InviteRevoked) GetInvite() string {
+	if x != nil {
+		return x.Invite
+	}
+	return ""
+}
+
+// PeerBlocked and PeerUnblocked: in a direct group, member no longer takes, or
+// again takes, what the other sends.
+type PeerBlocked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	State         *MemberState           `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerBlocked) Reset() {
+	*x = PeerBlocked{}
+	mi := &file_event_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerBlocked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerBlocked) ProtoMessage() {}
+
+func (x *PeerBlocked) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerBlocked.ProtoReflect.Descriptor instead.
+func (*PeerBlocked) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PeerBlocked) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *PeerBlocked) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type PeerUnblocked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	State         *MemberState           `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerUnblocked) Reset() {
+	*x = PeerUnblocked{}
+	mi := &file_event_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerUnblocked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerUnblocked) ProtoMessage() {}
+
+func (x *PeerUnblocked) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerUnblocked.ProtoReflect.Descriptor instead.
+func (*PeerUnblocked) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *PeerUnblocked) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *PeerUnblocked) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
 // Fence is the body of a fence message: who took the partition.
 type Fence struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -956,7 +2977,7 @@ type Fence struct {
 
 func (x *Fence) Reset() {
 	*x = Fence{}
-	mi := &file_event_proto_msgTypes[9]
+	mi := &file_event_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +2989,7 @@ func (x *Fence) String() string {
 func (*Fence) ProtoMessage() {}
 
 func (x *Fence) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[9]
+	mi := &file_event_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +3002,7 @@ func (x *Fence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fence.ProtoReflect.Descriptor instead.
 func (*Fence) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{9}
+	return file_event_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Fence) GetInstance() string {
@@ -1002,7 +3023,7 @@ var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\x10throng.stream.v1\"\xba\x05\n" +
+	"\vevent.proto\x12\x10throng.stream.v1\"\xaf\x0f\n" +
 	"\x05Event\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\f\n" +
@@ -1018,11 +3039,33 @@ const file_event_proto_rawDesc = "" +
 	"\x06answer\x18\v \x01(\bR\x06answer\x12;\n" +
 	"\amessage\x18\x14 \x01(\v2\x1f.throng.stream.v1.MessagePostedH\x00R\amessage\x125\n" +
 	"\x04edit\x18\x15 \x01(\v2\x1f.throng.stream.v1.MessageEditedH\x00R\x04edit\x12;\n" +
-	"\x06recall\x18\x16 \x01(\v2!.throng.stream.v1.MessageRecalledH\x00R\x06recall\x12C\n" +
+	"\x06recall\x18\x16 \x01(\v2!.throng.stream.v1.MessageRecalledH\x00R\x06recall\x121\n" +
+	"\x05react\x18\x17 \x01(\v2\x19.throng.stream.v1.ReactedH\x00R\x05react\x127\n" +
+	"\aunreact\x18\x18 \x01(\v2\x1b.throng.stream.v1.UnreactedH\x00R\aunreact\x12,\n" +
+	"\x03pin\x18\x19 \x01(\v2\x18.throng.stream.v1.PinnedH\x00R\x03pin\x122\n" +
+	"\x05unpin\x18\x1a \x01(\v2\x1a.throng.stream.v1.UnpinnedH\x00R\x05unpin\x12C\n" +
 	"\fgroup_update\x18\x1e \x01(\v2\x1e.throng.stream.v1.GroupUpdatedH\x00R\vgroupUpdate\x12I\n" +
-	"\x0echannel_create\x18\x1f \x01(\v2 .throng.stream.v1.ChannelCreatedH\x00R\rchannelCreate\x124\n" +
+	"\x0echannel_create\x18\x1f \x01(\v2 .throng.stream.v1.ChannelCreatedH\x00R\rchannelCreate\x12I\n" +
+	"\x0echannel_update\x18  \x01(\v2 .throng.stream.v1.ChannelUpdatedH\x00R\rchannelUpdate\x12I\n" +
+	"\x0echannel_delete\x18! \x01(\v2 .throng.stream.v1.ChannelDeletedH\x00R\rchannelDelete\x12;\n" +
+	"\battr_set\x18\" \x01(\v2\x1e.throng.stream.v1.AttributeSetH\x00R\aattrSet\x12?\n" +
+	"\battr_del\x18# \x01(\v2\".throng.stream.v1.AttributeDeletedH\x00R\aattrDel\x124\n" +
 	"\x04join\x18( \x01(\v2\x1e.throng.stream.v1.MemberJoinedH\x00R\x04join\x124\n" +
-	"\x05leave\x18) \x01(\v2\x1c.throng.stream.v1.MemberLeftH\x00R\x05leaveB\t\n" +
+	"\x05leave\x18) \x01(\v2\x1c.throng.stream.v1.MemberLeftH\x00R\x05leave\x123\n" +
+	"\x04role\x18* \x01(\v2\x1d.throng.stream.v1.RoleChangedH\x00R\x04role\x123\n" +
+	"\x04mute\x18+ \x01(\v2\x1d.throng.stream.v1.MemberMutedH\x00R\x04mute\x129\n" +
+	"\x06unmute\x18, \x01(\v2\x1f.throng.stream.v1.MemberUnmutedH\x00R\x06unmute\x122\n" +
+	"\x03ban\x18- \x01(\v2\x1e.throng.stream.v1.MemberBannedH\x00R\x03ban\x128\n" +
+	"\x05unban\x18. \x01(\v2 .throng.stream.v1.MemberUnbannedH\x00R\x05unban\x124\n" +
+	"\x04kick\x18/ \x01(\v2\x1e.throng.stream.v1.MemberKickedH\x00R\x04kick\x12D\n" +
+	"\fjoin_request\x180 \x01(\v2\x1f.throng.stream.v1.JoinRequestedH\x00R\vjoinRequest\x12C\n" +
+	"\fjoin_decline\x181 \x01(\v2\x1e.throng.stream.v1.JoinDeclinedH\x00R\vjoinDecline\x12F\n" +
+	"\vuser_groups\x182 \x01(\v2#.throng.stream.v1.UserGroupsChangedH\x00R\n" +
+	"userGroups\x129\n" +
+	"\x06invite\x183 \x01(\v2\x1f.throng.stream.v1.InviteCreatedH\x00R\x06invite\x12F\n" +
+	"\rinvite_revoke\x184 \x01(\v2\x1f.throng.stream.v1.InviteRevokedH\x00R\finviteRevoke\x125\n" +
+	"\x05block\x185 \x01(\v2\x1d.throng.stream.v1.PeerBlockedH\x00R\x05block\x12;\n" +
+	"\aunblock\x186 \x01(\v2\x1f.throng.stream.v1.PeerUnblockedH\x00R\aunblockB\t\n" +
 	"\apayload\"\xa3\x02\n" +
 	"\rMessagePosted\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
@@ -1040,11 +3083,25 @@ const file_event_proto_rawDesc = "" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\x1b\n" +
 	"\tbody_json\x18\x03 \x01(\bR\bbodyJson\")\n" +
 	"\x0fMessageRecalled\x12\x16\n" +
-	"\x06target\x18\x01 \x01(\x04R\x06target\"n\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\"M\n" +
+	"\aReacted\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\x12\x14\n" +
+	"\x05emoji\x18\x02 \x01(\tR\x05emoji\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\"O\n" +
+	"\tUnreacted\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\x12\x14\n" +
+	"\x05emoji\x18\x02 \x01(\tR\x05emoji\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\" \n" +
+	"\x06Pinned\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\"\"\n" +
+	"\bUnpinned\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\"\xa0\x01\n" +
 	"\fGroupUpdated\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x126\n" +
-	"\bsettings\x18\x03 \x01(\v2\x1a.throng.stream.v1.SettingsR\bsettings\"\xaa\x02\n" +
+	"\bsettings\x18\x03 \x01(\v2\x1a.throng.stream.v1.SettingsR\bsettings\x12\x18\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x96\x03\n" +
 	"\bSettings\x12\x12\n" +
 	"\x04join\x18\x01 \x01(\tR\x04join\x12\x19\n" +
 	"\bmute_all\x18\x02 \x01(\bR\amuteAll\x12\x18\n" +
@@ -1056,21 +3113,138 @@ const file_event_proto_rawDesc = "" +
 	"mentionAll\x12,\n" +
 	"\x05attrs\x18\a \x01(\x0e2\x16.throng.stream.v1.RoleR\x05attrs\x12 \n" +
 	"\froom_idle_ms\x18\b \x01(\x03R\n" +
-	"roomIdleMs\"R\n" +
+	"roomIdleMs\x12$\n" +
+	"\x0eedit_window_ms\x18\t \x01(\x03R\feditWindowMs\x120\n" +
+	"\athreads\x18\n" +
+	" \x01(\x0e2\x16.throng.stream.v1.RoleR\athreads\x12\x12\n" +
+	"\x04hook\x18\v \x01(\tR\x04hook\"\xdd\x01\n" +
 	"\x0eChannelCreated\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\"\x84\x01\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x120\n" +
+	"\x06parent\x18\x04 \x01(\v2\x18.throng.stream.v1.ParentR\x06parent\x12\x18\n" +
+	"\amembers\x18\x05 \x03(\tR\amembers\x12=\n" +
+	"\bsettings\x18\x06 \x01(\v2!.throng.stream.v1.ChannelSettingsR\bsettings\"0\n" +
+	"\x06Parent\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01n\"\xad\x01\n" +
+	"\x0eChannelUpdated\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12=\n" +
+	"\bsettings\x18\x03 \x01(\v2!.throng.stream.v1.ChannelSettingsR\bsettings\x12\x14\n" +
+	"\x05added\x18\x04 \x03(\tR\x05added\x12\x18\n" +
+	"\aremoved\x18\x05 \x03(\tR\aremoved\"B\n" +
+	"\x0eChannelDeleted\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xdd\x01\n" +
+	"\x0fChannelSettings\x12,\n" +
+	"\x05write\x18\x01 \x01(\x0e2\x16.throng.stream.v1.RoleR\x05write\x12!\n" +
+	"\fwrite_groups\x18\x02 \x03(\tR\vwriteGroups\x12\x1f\n" +
+	"\vread_groups\x18\x03 \x03(\tR\n" +
+	"readGroups\x12 \n" +
+	"\fslow_mode_ms\x18\x04 \x01(\x03R\n" +
+	"slowModeMs\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\x03R\bposition\x12\x1a\n" +
+	"\bcategory\x18\x06 \x01(\tR\bcategory\"u\n" +
+	"\fAttributeSet\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x1f\n" +
+	"\vauto_delete\x18\x03 \x01(\bR\n" +
+	"autoDelete\x12\x1c\n" +
+	"\tprotected\x18\x04 \x01(\bR\tprotected\"<\n" +
+	"\x10AttributeDeleted\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x83\x02\n" +
 	"\fMemberJoined\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12*\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
-	"\amembers\x18\x04 \x01(\x04R\amembers\"V\n" +
+	"\amembers\x18\x04 \x01(\x04R\amembers\x120\n" +
+	"\x06census\x18\x05 \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x123\n" +
+	"\x05state\x18\x06 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\x12\x16\n" +
+	"\x06invite\x18\a \x01(\tR\x06invite\"\xbd\x01\n" +
 	"\n" +
 	"MemberLeft\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
-	"\amembers\x18\x03 \x01(\x04R\amembers\"3\n" +
+	"\amembers\x18\x03 \x01(\x04R\amembers\x120\n" +
+	"\x06census\x18\x04 \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x123\n" +
+	"\x05state\x18\x05 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"r\n" +
+	"\x06Census\x12\x18\n" +
+	"\amembers\x18\x01 \x01(\x04R\amembers\x12\x1e\n" +
+	"\n" +
+	"moderators\x18\x02 \x01(\x04R\n" +
+	"moderators\x12\x16\n" +
+	"\x06admins\x18\x03 \x01(\x04R\x06admins\x12\x16\n" +
+	"\x06owners\x18\x04 \x01(\x04R\x06owners\"\xa8\x02\n" +
+	"\vMemberState\x12*\n" +
+	"\x04role\x18\x01 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
+	"\x06joined\x18\x02 \x01(\x03R\x06joined\x12\x1d\n" +
+	"\n" +
+	"joined_seq\x18\x03 \x01(\x04R\tjoinedSeq\x12\x1f\n" +
+	"\vmuted_until\x18\x04 \x01(\x03R\n" +
+	"mutedUntil\x12\x16\n" +
+	"\x06banned\x18\x05 \x01(\bR\x06banned\x12!\n" +
+	"\fbanned_until\x18\x06 \x01(\x03R\vbannedUntil\x12\x18\n" +
+	"\awaiting\x18\a \x01(\bR\awaiting\x12\x1f\n" +
+	"\vuser_groups\x18\b \x03(\tR\n" +
+	"userGroups\x12\x1f\n" +
+	"\vblocks_peer\x18\t \x01(\bR\n" +
+	"blocksPeer\"\xd0\x01\n" +
+	"\vRoleChanged\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12*\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
+	"\x06census\x18\x04 \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x123\n" +
+	"\x05state\x18\x05 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"\x88\x01\n" +
+	"\vMemberMuted\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x123\n" +
+	"\x05state\x18\x04 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"t\n" +
+	"\rMemberUnmuted\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x123\n" +
+	"\x05state\x18\x03 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"\xbb\x01\n" +
+	"\fMemberBanned\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
+	"\x06census\x18\x04 \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x123\n" +
+	"\x05state\x18\x05 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"u\n" +
+	"\x0eMemberUnbanned\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x123\n" +
+	"\x05state\x18\x03 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"\xa5\x01\n" +
+	"\fMemberKicked\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
+	"\x06census\x18\x03 \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x123\n" +
+	"\x05state\x18\x04 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"t\n" +
+	"\rJoinRequested\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x123\n" +
+	"\x05state\x18\x03 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"s\n" +
+	"\fJoinDeclined\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x123\n" +
+	"\x05state\x18\x03 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"`\n" +
+	"\x11UserGroupsChanged\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x123\n" +
+	"\x05state\x18\x02 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"i\n" +
+	"\rInviteCreated\x12\x16\n" +
+	"\x06invite\x18\x01 \x01(\tR\x06invite\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x18\n" +
+	"\aexpires\x18\x03 \x01(\x03R\aexpires\x12\x12\n" +
+	"\x04uses\x18\x04 \x01(\x04R\x04uses\"'\n" +
+	"\rInviteRevoked\x12\x16\n" +
+	"\x06invite\x18\x01 \x01(\tR\x06invite\"Z\n" +
+	"\vPeerBlocked\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x123\n" +
+	"\x05state\x18\x02 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"\\\n" +
+	"\rPeerUnblocked\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x123\n" +
+	"\x05state\x18\x02 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"3\n" +
 	"\x05Fence\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x0e\n" +
 	"\x02ts\x18\x02 \x01(\x03R\x02ts*D\n" +
@@ -1100,39 +3274,110 @@ func file_event_proto_rawDescGZIP() []byte {
 }
 
 var file_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_event_proto_goTypes = []any{
-	(Priority)(0),           // 0: throng.stream.v1.Priority
-	(Role)(0),               // 1: throng.stream.v1.Role
-	(*Event)(nil),           // 2: throng.stream.v1.Event
-	(*MessagePosted)(nil),   // 3: throng.stream.v1.MessagePosted
-	(*MessageEdited)(nil),   // 4: throng.stream.v1.MessageEdited
-	(*MessageRecalled)(nil), // 5: throng.stream.v1.MessageRecalled
-	(*GroupUpdated)(nil),    // 6: throng.stream.v1.GroupUpdated
-	(*Settings)(nil),        // 7: throng.stream.v1.Settings
-	(*ChannelCreated)(nil),  // 8: throng.stream.v1.ChannelCreated
-	(*MemberJoined)(nil),    // 9: throng.stream.v1.MemberJoined
-	(*MemberLeft)(nil),      // 10: throng.stream.v1.MemberLeft
-	(*Fence)(nil),           // 11: throng.stream.v1.Fence
+	(Priority)(0),             // 0: throng.stream.v1.Priority
+	(Role)(0),                 // 1: throng.stream.v1.Role
+	(*Event)(nil),             // 2: throng.stream.v1.Event
+	(*MessagePosted)(nil),     // 3: throng.stream.v1.MessagePosted
+	(*MessageEdited)(nil),     // 4: throng.stream.v1.MessageEdited
+	(*MessageRecalled)(nil),   // 5: throng.stream.v1.MessageRecalled
+	(*Reacted)(nil),           // 6: throng.stream.v1.Reacted
+	(*Unreacted)(nil),         // 7: throng.stream.v1.Unreacted
+	(*Pinned)(nil),            // 8: throng.stream.v1.Pinned
+	(*Unpinned)(nil),          // 9: throng.stream.v1.Unpinned
+	(*GroupUpdated)(nil),      // 10: throng.stream.v1.GroupUpdated
+	(*Settings)(nil),          // 11: throng.stream.v1.Settings
+	(*ChannelCreated)(nil),    // 12: throng.stream.v1.ChannelCreated
+	(*Parent)(nil),            // 13: throng.stream.v1.Parent
+	(*ChannelUpdated)(nil),    // 14: throng.stream.v1.ChannelUpdated
+	(*ChannelDeleted)(nil),    // 15: throng.stream.v1.ChannelDeleted
+	(*ChannelSettings)(nil),   // 16: throng.stream.v1.ChannelSettings
+	(*AttributeSet)(nil),      // 17: throng.stream.v1.AttributeSet
+	(*AttributeDeleted)(nil),  // 18: throng.stream.v1.AttributeDeleted
+	(*MemberJoined)(nil),      // 19: throng.stream.v1.MemberJoined
+	(*MemberLeft)(nil),        // 20: throng.stream.v1.MemberLeft
+	(*Census)(nil),            // 21: throng.stream.v1.Census
+	(*MemberState)(nil),       // 22: throng.stream.v1.MemberState
+	(*RoleChanged)(nil),       // 23: throng.stream.v1.RoleChanged
+	(*MemberMuted)(nil),       // 24: throng.stream.v1.MemberMuted
+	(*MemberUnmuted)(nil),     // 25: throng.stream.v1.MemberUnmuted
+	(*MemberBanned)(nil),      // 26: throng.stream.v1.MemberBanned
+	(*MemberUnbanned)(nil),    // 27: throng.stream.v1.MemberUnbanned
+	(*MemberKicked)(nil),      // 28: throng.stream.v1.MemberKicked
+	(*JoinRequested)(nil),     // 29: throng.stream.v1.JoinRequested
+	(*JoinDeclined)(nil),      // 30: throng.stream.v1.JoinDeclined
+	(*UserGroupsChanged)(nil), // 31: throng.stream.v1.UserGroupsChanged
+	(*InviteCreated)(nil),     // 32: throng.stream.v1.InviteCreated
+	(*InviteRevoked)(nil),     // 33: throng.stream.v1.InviteRevoked
+	(*PeerBlocked)(nil),       // 34: throng.stream.v1.PeerBlocked
+	(*PeerUnblocked)(nil),     // 35: throng.stream.v1.PeerUnblocked
+	(*Fence)(nil),             // 36: throng.stream.v1.Fence
 }
 var file_event_proto_depIdxs = []int32{
 	3,  // 0: throng.stream.v1.Event.message:type_name -> throng.stream.v1.MessagePosted
 	4,  // 1: throng.stream.v1.Event.edit:type_name -> throng.stream.v1.MessageEdited
 	5,  // 2: throng.stream.v1.Event.recall:type_name -> throng.stream.v1.MessageRecalled
-	6,  // 3: throng.stream.v1.Event.group_update:type_name -> throng.stream.v1.GroupUpdated
-	8,  // 4: throng.stream.v1.Event.channel_create:type_name -> throng.stream.v1.ChannelCreated
-	9,  // 5: throng.stream.v1.Event.join:type_name -> throng.stream.v1.MemberJoined
-	10, // 6: throng.stream.v1.Event.leave:type_name -> throng.stream.v1.MemberLeft
-	0,  // 7: throng.stream.v1.MessagePosted.priority:type_name -> throng.stream.v1.Priority
-	7,  // 8: throng.stream.v1.GroupUpdated.settings:type_name -> throng.stream.v1.Settings
-	1,  // 9: throng.stream.v1.Settings.mention_all:type_name -> throng.stream.v1.Role
-	1,  // 10: throng.stream.v1.Settings.attrs:type_name -> throng.stream.v1.Role
-	1,  // 11: throng.stream.v1.MemberJoined.role:type_name -> throng.stream.v1.Role
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	6,  // 3: throng.stream.v1.Event.react:type_name -> throng.stream.v1.Reacted
+	7,  // 4: throng.stream.v1.Event.unreact:type_name -> throng.stream.v1.Unreacted
+	8,  // 5: throng.stream.v1.Event.pin:type_name -> throng.stream.v1.Pinned
+	9,  // 6: throng.stream.v1.Event.unpin:type_name -> throng.stream.v1.Unpinned
+	10, // 7: throng.stream.v1.Event.group_update:type_name -> throng.stream.v1.GroupUpdated
+	12, // 8: throng.stream.v1.Event.channel_create:type_name -> throng.stream.v1.ChannelCreated
+	14, // 9: throng.stream.v1.Event.channel_update:type_name -> throng.stream.v1.ChannelUpdated
+	15, // 10: throng.stream.v1.Event.channel_delete:type_name -> throng.stream.v1.ChannelDeleted
+	17, // 11: throng.stream.v1.Event.attr_set:type_name -> throng.stream.v1.AttributeSet
+	18, // 12: throng.stream.v1.Event.attr_del:type_name -> throng.stream.v1.AttributeDeleted
+	19, // 13: throng.stream.v1.Event.join:type_name -> throng.stream.v1.MemberJoined
+	20, // 14: throng.stream.v1.Event.leave:type_name -> throng.stream.v1.MemberLeft
+	23, // 15: throng.stream.v1.Event.role:type_name -> throng.stream.v1.RoleChanged
+	24, // 16: throng.stream.v1.Event.mute:type_name -> throng.stream.v1.MemberMuted
+	25, // 17: throng.stream.v1.Event.unmute:type_name -> throng.stream.v1.MemberUnmuted
+	26, // 18: throng.stream.v1.Event.ban:type_name -> throng.stream.v1.MemberBanned
+	27, // 19: throng.stream.v1.Event.unban:type_name -> throng.stream.v1.MemberUnbanned
+	28, // 20: throng.stream.v1.Event.kick:type_name -> throng.stream.v1.MemberKicked
+	29, // 21: throng.stream.v1.Event.join_request:type_name -> throng.stream.v1.JoinRequested
+	30, // 22: throng.stream.v1.Event.join_decline:type_name -> throng.stream.v1.JoinDeclined
+	31, // 23: throng.stream.v1.Event.user_groups:type_name -> throng.stream.v1.UserGroupsChanged
+	32, // 24: throng.stream.v1.Event.invite:type_name -> throng.stream.v1.InviteCreated
+	33, // 25: throng.stream.v1.Event.invite_revoke:type_name -> throng.stream.v1.InviteRevoked
+	34, // 26: throng.stream.v1.Event.block:type_name -> throng.stream.v1.PeerBlocked
+	35, // 27: throng.stream.v1.Event.unblock:type_name -> throng.stream.v1.PeerUnblocked
+	0,  // 28: throng.stream.v1.MessagePosted.priority:type_name -> throng.stream.v1.Priority
+	11, // 29: throng.stream.v1.GroupUpdated.settings:type_name -> throng.stream.v1.Settings
+	1,  // 30: throng.stream.v1.Settings.mention_all:type_name -> throng.stream.v1.Role
+	1,  // 31: throng.stream.v1.Settings.attrs:type_name -> throng.stream.v1.Role
+	1,  // 32: throng.stream.v1.Settings.threads:type_name -> throng.stream.v1.Role
+	13, // 33: throng.stream.v1.ChannelCreated.parent:type_name -> throng.stream.v1.Parent
+	16, // 34: throng.stream.v1.ChannelCreated.settings:type_name -> throng.stream.v1.ChannelSettings
+	16, // 35: throng.stream.v1.ChannelUpdated.settings:type_name -> throng.stream.v1.ChannelSettings
+	1,  // 36: throng.stream.v1.ChannelSettings.write:type_name -> throng.stream.v1.Role
+	1,  // 37: throng.stream.v1.MemberJoined.role:type_name -> throng.stream.v1.Role
+	21, // 38: throng.stream.v1.MemberJoined.census:type_name -> throng.stream.v1.Census
+	22, // 39: throng.stream.v1.MemberJoined.state:type_name -> throng.stream.v1.MemberState
+	21, // 40: throng.stream.v1.MemberLeft.census:type_name -> throng.stream.v1.Census
+	22, // 41: throng.stream.v1.MemberLeft.state:type_name -> throng.stream.v1.MemberState
+	1,  // 42: throng.stream.v1.MemberState.role:type_name -> throng.stream.v1.Role
+	1,  // 43: throng.stream.v1.RoleChanged.role:type_name -> throng.stream.v1.Role
+	21, // 44: throng.stream.v1.RoleChanged.census:type_name -> throng.stream.v1.Census
+	22, // 45: throng.stream.v1.RoleChanged.state:type_name -> throng.stream.v1.MemberState
+	22, // 46: throng.stream.v1.MemberMuted.state:type_name -> throng.stream.v1.MemberState
+	22, // 47: throng.stream.v1.MemberUnmuted.state:type_name -> throng.stream.v1.MemberState
+	21, // 48: throng.stream.v1.MemberBanned.census:type_name -> throng.stream.v1.Census
+	22, // 49: throng.stream.v1.MemberBanned.state:type_name -> throng.stream.v1.MemberState
+	22, // 50: throng.stream.v1.MemberUnbanned.state:type_name -> throng.stream.v1.MemberState
+	21, // 51: throng.stream.v1.MemberKicked.census:type_name -> throng.stream.v1.Census
+	22, // 52: throng.stream.v1.MemberKicked.state:type_name -> throng.stream.v1.MemberState
+	22, // 53: throng.stream.v1.JoinRequested.state:type_name -> throng.stream.v1.MemberState
+	22, // 54: throng.stream.v1.JoinDeclined.state:type_name -> throng.stream.v1.MemberState
+	22, // 55: throng.stream.v1.UserGroupsChanged.state:type_name -> throng.stream.v1.MemberState
+	22, // 56: throng.stream.v1.PeerBlocked.state:type_name -> throng.stream.v1.MemberState
+	22, // 57: throng.stream.v1.PeerUnblocked.state:type_name -> throng.stream.v1.MemberState
+	58, // [58:58] is the sub-list for method output_type
+	58, // [58:58] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -1144,10 +3389,31 @@ func file_event_proto_init() {
 		(*Event_Message)(nil),
 		(*Event_Edit)(nil),
 		(*Event_Recall)(nil),
+		(*Event_React)(nil),
+		(*Event_Unreact)(nil),
+		(*Event_Pin)(nil),
+		(*Event_Unpin)(nil),
 		(*Event_GroupUpdate)(nil),
 		(*Event_ChannelCreate)(nil),
+		(*Event_ChannelUpdate)(nil),
+		(*Event_ChannelDelete)(nil),
+		(*Event_AttrSet)(nil),
+		(*Event_AttrDel)(nil),
 		(*Event_Join)(nil),
 		(*Event_Leave)(nil),
+		(*Event_Role)(nil),
+		(*Event_Mute)(nil),
+		(*Event_Unmute)(nil),
+		(*Event_Ban)(nil),
+		(*Event_Unban)(nil),
+		(*Event_Kick)(nil),
+		(*Event_JoinRequest)(nil),
+		(*Event_JoinDecline)(nil),
+		(*Event_UserGroups)(nil),
+		(*Event_Invite)(nil),
+		(*Event_InviteRevoke)(nil),
+		(*Event_Block)(nil),
+		(*Event_Unblock)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1155,7 +3421,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   10,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

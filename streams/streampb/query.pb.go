@@ -214,6 +214,7 @@ type HistoryQuery struct {
 	Before        uint64                 `protobuf:"varint,3,opt,name=before,proto3" json:"before,omitempty"`
 	After         uint64                 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"`
 	Limit         uint32                 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	User          string                 `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"` // whose own reactions are marked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,6 +284,143 @@ func (x *HistoryQuery) GetLimit() uint32 {
 	return 0
 }
 
+func (x *HistoryQuery) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// MemberQuery asks for members of a group too large to be listed by its owner,
+// by name, after the given one.
+type MemberQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	Limit         uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	Role          Role                   `protobuf:"varint,4,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // ROLE_NONE for all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberQuery) Reset() {
+	*x = MemberQuery{}
+	mi := &file_query_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberQuery) ProtoMessage() {}
+
+func (x *MemberQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_query_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberQuery.ProtoReflect.Descriptor instead.
+func (*MemberQuery) Descriptor() ([]byte, []int) {
+	return file_query_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *MemberQuery) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *MemberQuery) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *MemberQuery) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *MemberQuery) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_NONE
+}
+
+type MemberList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Members       []*MemberInfo          `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	Error         *QueryError            `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemberList) Reset() {
+	*x = MemberList{}
+	mi := &file_query_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemberList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemberList) ProtoMessage() {}
+
+func (x *MemberList) ProtoReflect() protoreflect.Message {
+	mi := &file_query_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemberList.ProtoReflect.Descriptor instead.
+func (*MemberList) Descriptor() ([]byte, []int) {
+	return file_query_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *MemberList) GetMembers() []*MemberInfo {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *MemberList) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *MemberList) GetError() *QueryError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type HistoryPage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Messages      []*MessageState        `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
@@ -294,7 +432,7 @@ type HistoryPage struct {
 
 func (x *HistoryPage) Reset() {
 	*x = HistoryPage{}
-	mi := &file_query_proto_msgTypes[4]
+	mi := &file_query_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -306,7 +444,7 @@ func (x *HistoryPage) String() string {
 func (*HistoryPage) ProtoMessage() {}
 
 func (x *HistoryPage) ProtoReflect() protoreflect.Message {
-	mi := &file_query_proto_msgTypes[4]
+	mi := &file_query_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -319,7 +457,7 @@ func (x *HistoryPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryPage.ProtoReflect.Descriptor instead.
 func (*HistoryPage) Descriptor() ([]byte, []int) {
-	return file_query_proto_rawDescGZIP(), []int{4}
+	return file_query_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HistoryPage) GetMessages() []*MessageState {
@@ -355,13 +493,14 @@ type MessageState struct {
 	Message       *MessagePosted         `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`                    // with the current body
 	EditedTs      int64                  `protobuf:"varint,8,opt,name=edited_ts,json=editedTs,proto3" json:"edited_ts,omitempty"` // 0: never edited
 	Recalled      bool                   `protobuf:"varint,9,opt,name=recalled,proto3" json:"recalled,omitempty"`                 // then message is empty
+	Reactions     []*Reaction            `protobuf:"bytes,10,rep,name=reactions,proto3" json:"reactions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MessageState) Reset() {
 	*x = MessageState{}
-	mi := &file_query_proto_msgTypes[5]
+	mi := &file_query_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -373,7 +512,7 @@ func (x *MessageState) String() string {
 func (*MessageState) ProtoMessage() {}
 
 func (x *MessageState) ProtoReflect() protoreflect.Message {
-	mi := &file_query_proto_msgTypes[5]
+	mi := &file_query_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -386,7 +525,7 @@ func (x *MessageState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageState.ProtoReflect.Descriptor instead.
 func (*MessageState) Descriptor() ([]byte, []int) {
-	return file_query_proto_rawDescGZIP(), []int{5}
+	return file_query_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *MessageState) GetV() uint64 {
@@ -452,6 +591,73 @@ func (x *MessageState) GetRecalled() bool {
 	return false
 }
 
+func (x *MessageState) GetReactions() []*Reaction {
+	if x != nil {
+		return x.Reactions
+	}
+	return nil
+}
+
+type Reaction struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Emoji         string                 `protobuf:"bytes,1,opt,name=emoji,proto3" json:"emoji,omitempty"`
+	Count         uint64                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	Mine          bool                   `protobuf:"varint,3,opt,name=mine,proto3" json:"mine,omitempty"` // of who asked
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reaction) Reset() {
+	*x = Reaction{}
+	mi := &file_query_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reaction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reaction) ProtoMessage() {}
+
+func (x *Reaction) ProtoReflect() protoreflect.Message {
+	mi := &file_query_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reaction.ProtoReflect.Descriptor instead.
+func (*Reaction) Descriptor() ([]byte, []int) {
+	return file_query_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Reaction) GetEmoji() string {
+	if x != nil {
+		return x.Emoji
+	}
+	return ""
+}
+
+func (x *Reaction) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Reaction) GetMine() bool {
+	if x != nil {
+		return x.Mine
+	}
+	return false
+}
+
 type QueryError struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
@@ -462,7 +668,7 @@ type QueryError struct {
 
 func (x *QueryError) Reset() {
 	*x = QueryError{}
-	mi := &file_query_proto_msgTypes[6]
+	mi := &file_query_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -474,7 +680,7 @@ func (x *QueryError) String() string {
 func (*QueryError) ProtoMessage() {}
 
 func (x *QueryError) ProtoReflect() protoreflect.Message {
-	mi := &file_query_proto_msgTypes[6]
+	mi := &file_query_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -487,7 +693,7 @@ func (x *QueryError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryError.ProtoReflect.Descriptor instead.
 func (*QueryError) Descriptor() ([]byte, []int) {
-	return file_query_proto_rawDescGZIP(), []int{6}
+	return file_query_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *QueryError) GetCode() string {
@@ -508,7 +714,7 @@ var File_query_proto protoreflect.FileDescriptor
 
 const file_query_proto_rawDesc = "" +
 	"\n" +
-	"\vquery.proto\x12\x10throng.stream.v1\x1a\vevent.proto\"|\n" +
+	"\vquery.proto\x12\x10throng.stream.v1\x1a\vevent.proto\x1a\rcommand.proto\"|\n" +
 	"\n" +
 	"EventQuery\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n" +
@@ -521,17 +727,28 @@ const file_query_proto_rawDesc = "" +
 	"\x05error\x18\x02 \x01(\v2\x1c.throng.stream.v1.QueryErrorR\x05error\"5\n" +
 	"\vStoredEvent\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x14\n" +
-	"\x05event\x18\x02 \x01(\fR\x05event\"\x82\x01\n" +
+	"\x05event\x18\x02 \x01(\fR\x05event\"\x96\x01\n" +
 	"\fHistoryQuery\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\x16\n" +
 	"\x06before\x18\x03 \x01(\x04R\x06before\x12\x14\n" +
 	"\x05after\x18\x04 \x01(\x04R\x05after\x12\x14\n" +
-	"\x05limit\x18\x05 \x01(\rR\x05limit\"\x97\x01\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\x12\x12\n" +
+	"\x04user\x18\x06 \x01(\tR\x04user\"{\n" +
+	"\vMemberQuery\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\tR\x05after\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\x12*\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\"\x8e\x01\n" +
+	"\n" +
+	"MemberList\x126\n" +
+	"\amembers\x18\x01 \x03(\v2\x1c.throng.stream.v1.MemberInfoR\amembers\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\tR\x05after\x122\n" +
+	"\x05error\x18\x03 \x01(\v2\x1c.throng.stream.v1.QueryErrorR\x05error\"\x97\x01\n" +
 	"\vHistoryPage\x12:\n" +
 	"\bmessages\x18\x01 \x03(\v2\x1e.throng.stream.v1.MessageStateR\bmessages\x12\x18\n" +
 	"\athrough\x18\x02 \x01(\x04R\athrough\x122\n" +
-	"\x05error\x18\x03 \x01(\v2\x1c.throng.stream.v1.QueryErrorR\x05error\"\xf1\x01\n" +
+	"\x05error\x18\x03 \x01(\v2\x1c.throng.stream.v1.QueryErrorR\x05error\"\xab\x02\n" +
 	"\fMessageState\x12\f\n" +
 	"\x01v\x18\x01 \x01(\x04R\x01v\x12\f\n" +
 	"\x01n\x18\x02 \x01(\x04R\x01n\x12\x10\n" +
@@ -541,7 +758,13 @@ const file_query_proto_rawDesc = "" +
 	"\tclient_id\x18\x06 \x01(\fR\bclientId\x129\n" +
 	"\amessage\x18\a \x01(\v2\x1f.throng.stream.v1.MessagePostedR\amessage\x12\x1b\n" +
 	"\tedited_ts\x18\b \x01(\x03R\beditedTs\x12\x1a\n" +
-	"\brecalled\x18\t \x01(\bR\brecalled\":\n" +
+	"\brecalled\x18\t \x01(\bR\brecalled\x128\n" +
+	"\treactions\x18\n" +
+	" \x03(\v2\x1a.throng.stream.v1.ReactionR\treactions\"J\n" +
+	"\bReaction\x12\x14\n" +
+	"\x05emoji\x18\x01 \x01(\tR\x05emoji\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\x12\x12\n" +
+	"\x04mine\x18\x03 \x01(\bR\x04mine\":\n" +
 	"\n" +
 	"QueryError\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
@@ -559,28 +782,37 @@ func file_query_proto_rawDescGZIP() []byte {
 	return file_query_proto_rawDescData
 }
 
-var file_query_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_query_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_query_proto_goTypes = []any{
 	(*EventQuery)(nil),    // 0: throng.stream.v1.EventQuery
 	(*EventPage)(nil),     // 1: throng.stream.v1.EventPage
 	(*StoredEvent)(nil),   // 2: throng.stream.v1.StoredEvent
 	(*HistoryQuery)(nil),  // 3: throng.stream.v1.HistoryQuery
-	(*HistoryPage)(nil),   // 4: throng.stream.v1.HistoryPage
-	(*MessageState)(nil),  // 5: throng.stream.v1.MessageState
-	(*QueryError)(nil),    // 6: throng.stream.v1.QueryError
-	(*MessagePosted)(nil), // 7: throng.stream.v1.MessagePosted
+	(*MemberQuery)(nil),   // 4: throng.stream.v1.MemberQuery
+	(*MemberList)(nil),    // 5: throng.stream.v1.MemberList
+	(*HistoryPage)(nil),   // 6: throng.stream.v1.HistoryPage
+	(*MessageState)(nil),  // 7: throng.stream.v1.MessageState
+	(*Reaction)(nil),      // 8: throng.stream.v1.Reaction
+	(*QueryError)(nil),    // 9: throng.stream.v1.QueryError
+	(Role)(0),             // 10: throng.stream.v1.Role
+	(*MemberInfo)(nil),    // 11: throng.stream.v1.MemberInfo
+	(*MessagePosted)(nil), // 12: throng.stream.v1.MessagePosted
 }
 var file_query_proto_depIdxs = []int32{
-	2, // 0: throng.stream.v1.EventPage.events:type_name -> throng.stream.v1.StoredEvent
-	6, // 1: throng.stream.v1.EventPage.error:type_name -> throng.stream.v1.QueryError
-	5, // 2: throng.stream.v1.HistoryPage.messages:type_name -> throng.stream.v1.MessageState
-	6, // 3: throng.stream.v1.HistoryPage.error:type_name -> throng.stream.v1.QueryError
-	7, // 4: throng.stream.v1.MessageState.message:type_name -> throng.stream.v1.MessagePosted
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	2,  // 0: throng.stream.v1.EventPage.events:type_name -> throng.stream.v1.StoredEvent
+	9,  // 1: throng.stream.v1.EventPage.error:type_name -> throng.stream.v1.QueryError
+	10, // 2: throng.stream.v1.MemberQuery.role:type_name -> throng.stream.v1.Role
+	11, // 3: throng.stream.v1.MemberList.members:type_name -> throng.stream.v1.MemberInfo
+	9,  // 4: throng.stream.v1.MemberList.error:type_name -> throng.stream.v1.QueryError
+	7,  // 5: throng.stream.v1.HistoryPage.messages:type_name -> throng.stream.v1.MessageState
+	9,  // 6: throng.stream.v1.HistoryPage.error:type_name -> throng.stream.v1.QueryError
+	12, // 7: throng.stream.v1.MessageState.message:type_name -> throng.stream.v1.MessagePosted
+	8,  // 8: throng.stream.v1.MessageState.reactions:type_name -> throng.stream.v1.Reaction
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_query_proto_init() }
@@ -589,13 +821,14 @@ func file_query_proto_init() {
 		return
 	}
 	file_event_proto_init()
+	file_command_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_query_proto_rawDesc), len(file_query_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

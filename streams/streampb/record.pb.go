@@ -32,6 +32,9 @@ type GroupRecord struct {
 	Settings      *Settings              `protobuf:"bytes,4,opt,name=settings,proto3" json:"settings,omitempty"`
 	Created       int64                  `protobuf:"varint,5,opt,name=created,proto3" json:"created,omitempty"`
 	Members       uint64                 `protobuf:"varint,6,opt,name=members,proto3" json:"members,omitempty"`
+	Census        *Census                `protobuf:"bytes,7,opt,name=census,proto3" json:"census,omitempty"`
+	Deleted       bool                   `protobuf:"varint,8,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Invites       []*InviteRecord        `protobuf:"bytes,9,rep,name=invites,proto3" json:"invites,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -108,6 +111,103 @@ func (x *GroupRecord) GetMembers() uint64 {
 	return 0
 }
 
+func (x *GroupRecord) GetCensus() *Census {
+	if x != nil {
+		return x.Census
+	}
+	return nil
+}
+
+func (x *GroupRecord) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *GroupRecord) GetInvites() []*InviteRecord {
+	if x != nil {
+		return x.Invites
+	}
+	return nil
+}
+
+type InviteRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Invite        string                 `protobuf:"bytes,1,opt,name=invite,proto3" json:"invite,omitempty"`
+	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	Expires       int64                  `protobuf:"varint,3,opt,name=expires,proto3" json:"expires,omitempty"` // ms since 1970 UTC
+	Uses          uint64                 `protobuf:"varint,4,opt,name=uses,proto3" json:"uses,omitempty"`       // 0: any number
+	Used          uint64                 `protobuf:"varint,5,opt,name=used,proto3" json:"used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InviteRecord) Reset() {
+	*x = InviteRecord{}
+	mi := &file_record_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InviteRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InviteRecord) ProtoMessage() {}
+
+func (x *InviteRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InviteRecord.ProtoReflect.Descriptor instead.
+func (*InviteRecord) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *InviteRecord) GetInvite() string {
+	if x != nil {
+		return x.Invite
+	}
+	return ""
+}
+
+func (x *InviteRecord) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *InviteRecord) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *InviteRecord) GetUses() uint64 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *InviteRecord) GetUsed() uint64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
 type ChannelRecord struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Seq             uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // of its newest event
@@ -118,13 +218,21 @@ type ChannelRecord struct {
 	Name            string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
 	Recalled        []uint64               `protobuf:"varint,7,rep,packed,name=recalled,proto3" json:"recalled,omitempty"`            // numbers of recalled messages, ascending
 	LastSends       []*LastSend            `protobuf:"bytes,8,rep,name=last_sends,json=lastSends,proto3" json:"last_sends,omitempty"` // of who waits under slow mode, by user
+	Parent          *Parent                `protobuf:"bytes,9,opt,name=parent,proto3" json:"parent,omitempty"`
+	Members         []string               `protobuf:"bytes,10,rep,name=members,proto3" json:"members,omitempty"` // of a private channel, ascending
+	Settings        *ChannelSettings       `protobuf:"bytes,11,opt,name=settings,proto3" json:"settings,omitempty"`
+	Pinned          []uint64               `protobuf:"varint,12,rep,packed,name=pinned,proto3" json:"pinned,omitempty"` // oldest pin first
+	Deleted         bool                   `protobuf:"varint,13,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Attributes      uint64                 `protobuf:"varint,14,opt,name=attributes,proto3" json:"attributes,omitempty"`          // 0: it never had one, so none need be looked for
+	InfoSeq         uint64                 `protobuf:"varint,15,opt,name=info_seq,json=infoSeq,proto3" json:"info_seq,omitempty"` // of the newest event on @ about the channel
+	Creator         string                 `protobuf:"bytes,16,opt,name=creator,proto3" json:"creator,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ChannelRecord) Reset() {
 	*x = ChannelRecord{}
-	mi := &file_record_proto_msgTypes[1]
+	mi := &file_record_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -136,7 +244,7 @@ func (x *ChannelRecord) String() string {
 func (*ChannelRecord) ProtoMessage() {}
 
 func (x *ChannelRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[1]
+	mi := &file_record_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -149,7 +257,7 @@ func (x *ChannelRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelRecord.ProtoReflect.Descriptor instead.
 func (*ChannelRecord) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{1}
+	return file_record_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ChannelRecord) GetSeq() uint64 {
@@ -208,6 +316,62 @@ func (x *ChannelRecord) GetLastSends() []*LastSend {
 	return nil
 }
 
+func (x *ChannelRecord) GetParent() *Parent {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+func (x *ChannelRecord) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *ChannelRecord) GetSettings() *ChannelSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+func (x *ChannelRecord) GetPinned() []uint64 {
+	if x != nil {
+		return x.Pinned
+	}
+	return nil
+}
+
+func (x *ChannelRecord) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *ChannelRecord) GetAttributes() uint64 {
+	if x != nil {
+		return x.Attributes
+	}
+	return 0
+}
+
+func (x *ChannelRecord) GetInfoSeq() uint64 {
+	if x != nil {
+		return x.InfoSeq
+	}
+	return 0
+}
+
+func (x *ChannelRecord) GetCreator() string {
+	if x != nil {
+		return x.Creator
+	}
+	return ""
+}
+
 type LastSend struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
@@ -218,7 +382,7 @@ type LastSend struct {
 
 func (x *LastSend) Reset() {
 	*x = LastSend{}
-	mi := &file_record_proto_msgTypes[2]
+	mi := &file_record_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -230,7 +394,7 @@ func (x *LastSend) String() string {
 func (*LastSend) ProtoMessage() {}
 
 func (x *LastSend) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[2]
+	mi := &file_record_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -243,7 +407,7 @@ func (x *LastSend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastSend.ProtoReflect.Descriptor instead.
 func (*LastSend) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{2}
+	return file_record_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *LastSend) GetUser() string {
@@ -263,15 +427,16 @@ func (x *LastSend) GetTs() int64 {
 type MemberRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
-	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // ROLE_NONE: was a member
-	Joined        int64                  `protobuf:"varint,3,opt,name=joined,proto3" json:"joined,omitempty"`
+	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // before state was added
+	Joined        int64                  `protobuf:"varint,3,opt,name=joined,proto3" json:"joined,omitempty"`                        // likewise
+	State         *MemberState           `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberRecord) Reset() {
 	*x = MemberRecord{}
-	mi := &file_record_proto_msgTypes[3]
+	mi := &file_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -283,7 +448,7 @@ func (x *MemberRecord) String() string {
 func (*MemberRecord) ProtoMessage() {}
 
 func (x *MemberRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[3]
+	mi := &file_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -296,7 +461,7 @@ func (x *MemberRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRecord.ProtoReflect.Descriptor instead.
 func (*MemberRecord) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{3}
+	return file_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *MemberRecord) GetSeq() uint64 {
@@ -320,6 +485,180 @@ func (x *MemberRecord) GetJoined() int64 {
 	return 0
 }
 
+func (x *MemberRecord) GetState() *MemberState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// AttributeRecord is one attribute; deleted ones stay until the snapshot that
+// tells of it is complete.
+type AttributeRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Deleted       bool                   `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Attribute     *Attribute             `protobuf:"bytes,3,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeRecord) Reset() {
+	*x = AttributeRecord{}
+	mi := &file_record_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeRecord) ProtoMessage() {}
+
+func (x *AttributeRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeRecord.ProtoReflect.Descriptor instead.
+func (*AttributeRecord) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AttributeRecord) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *AttributeRecord) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *AttributeRecord) GetAttribute() *Attribute {
+	if x != nil {
+		return x.Attribute
+	}
+	return nil
+}
+
+// CardRecord is what a message has gathered since it was sent.
+type CardRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Reactions     []*ReactionRecord      `protobuf:"bytes,2,rep,name=reactions,proto3" json:"reactions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CardRecord) Reset() {
+	*x = CardRecord{}
+	mi := &file_record_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CardRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CardRecord) ProtoMessage() {}
+
+func (x *CardRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CardRecord.ProtoReflect.Descriptor instead.
+func (*CardRecord) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CardRecord) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *CardRecord) GetReactions() []*ReactionRecord {
+	if x != nil {
+		return x.Reactions
+	}
+	return nil
+}
+
+type ReactionRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Emoji         string                 `protobuf:"bytes,1,opt,name=emoji,proto3" json:"emoji,omitempty"`
+	Users         []uint64               `protobuf:"fixed64,2,rep,packed,name=users,proto3" json:"users,omitempty"` // streams.UserHash of each, ascending
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactionRecord) Reset() {
+	*x = ReactionRecord{}
+	mi := &file_record_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactionRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactionRecord) ProtoMessage() {}
+
+func (x *ReactionRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactionRecord.ProtoReflect.Descriptor instead.
+func (*ReactionRecord) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReactionRecord) GetEmoji() string {
+	if x != nil {
+		return x.Emoji
+	}
+	return ""
+}
+
+func (x *ReactionRecord) GetUsers() []uint64 {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
 type Checkpoint struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // every record reflects at least this
@@ -331,7 +670,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_record_proto_msgTypes[4]
+	mi := &file_record_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +682,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[4]
+	mi := &file_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +695,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{4}
+	return file_record_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Checkpoint) GetSeq() uint64 {
@@ -391,7 +730,7 @@ type DedupChunk struct {
 
 func (x *DedupChunk) Reset() {
 	*x = DedupChunk{}
-	mi := &file_record_proto_msgTypes[5]
+	mi := &file_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -403,7 +742,7 @@ func (x *DedupChunk) String() string {
 func (*DedupChunk) ProtoMessage() {}
 
 func (x *DedupChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[5]
+	mi := &file_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -416,7 +755,7 @@ func (x *DedupChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DedupChunk.ProtoReflect.Descriptor instead.
 func (*DedupChunk) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{5}
+	return file_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DedupChunk) GetEntries() []*DedupEntry {
@@ -441,7 +780,7 @@ type DedupEntry struct {
 
 func (x *DedupEntry) Reset() {
 	*x = DedupEntry{}
-	mi := &file_record_proto_msgTypes[6]
+	mi := &file_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -453,7 +792,7 @@ func (x *DedupEntry) String() string {
 func (*DedupEntry) ProtoMessage() {}
 
 func (x *DedupEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[6]
+	mi := &file_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -466,7 +805,7 @@ func (x *DedupEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DedupEntry.ProtoReflect.Descriptor instead.
 func (*DedupEntry) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{6}
+	return file_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DedupEntry) GetUser() string {
@@ -522,14 +861,23 @@ var File_record_proto protoreflect.FileDescriptor
 
 const file_record_proto_rawDesc = "" +
 	"\n" +
-	"\frecord.proto\x12\x10throng.stream.v1\x1a\vevent.proto\"\xb3\x01\n" +
+	"\frecord.proto\x12\x10throng.stream.v1\x1a\vevent.proto\x1a\rcommand.proto\"\xb9\x02\n" +
 	"\vGroupRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x126\n" +
 	"\bsettings\x18\x04 \x01(\v2\x1a.throng.stream.v1.SettingsR\bsettings\x12\x18\n" +
 	"\acreated\x18\x05 \x01(\x03R\acreated\x12\x18\n" +
-	"\amembers\x18\x06 \x01(\x04R\amembers\"\xe8\x01\n" +
+	"\amembers\x18\x06 \x01(\x04R\amembers\x120\n" +
+	"\x06census\x18\a \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x12\x18\n" +
+	"\adeleted\x18\b \x01(\bR\adeleted\x128\n" +
+	"\ainvites\x18\t \x03(\v2\x1e.throng.stream.v1.InviteRecordR\ainvites\"|\n" +
+	"\fInviteRecord\x12\x16\n" +
+	"\x06invite\x18\x01 \x01(\tR\x06invite\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x18\n" +
+	"\aexpires\x18\x03 \x01(\x03R\aexpires\x12\x12\n" +
+	"\x04uses\x18\x04 \x01(\x04R\x04uses\x12\x12\n" +
+	"\x04used\x18\x05 \x01(\x04R\x04used\"\xfa\x03\n" +
 	"\rChannelRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\f\n" +
 	"\x01v\x18\x02 \x01(\x04R\x01v\x12\f\n" +
@@ -539,14 +887,37 @@ const file_record_proto_rawDesc = "" +
 	"\x04name\x18\x06 \x01(\tR\x04name\x12\x1a\n" +
 	"\brecalled\x18\a \x03(\x04R\brecalled\x129\n" +
 	"\n" +
-	"last_sends\x18\b \x03(\v2\x1a.throng.stream.v1.LastSendR\tlastSends\".\n" +
+	"last_sends\x18\b \x03(\v2\x1a.throng.stream.v1.LastSendR\tlastSends\x120\n" +
+	"\x06parent\x18\t \x01(\v2\x18.throng.stream.v1.ParentR\x06parent\x12\x18\n" +
+	"\amembers\x18\n" +
+	" \x03(\tR\amembers\x12=\n" +
+	"\bsettings\x18\v \x01(\v2!.throng.stream.v1.ChannelSettingsR\bsettings\x12\x16\n" +
+	"\x06pinned\x18\f \x03(\x04R\x06pinned\x12\x18\n" +
+	"\adeleted\x18\r \x01(\bR\adeleted\x12\x1e\n" +
+	"\n" +
+	"attributes\x18\x0e \x01(\x04R\n" +
+	"attributes\x12\x19\n" +
+	"\binfo_seq\x18\x0f \x01(\x04R\ainfoSeq\x12\x18\n" +
+	"\acreator\x18\x10 \x01(\tR\acreator\".\n" +
 	"\bLastSend\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x0e\n" +
-	"\x02ts\x18\x02 \x01(\x03R\x02ts\"d\n" +
+	"\x02ts\x18\x02 \x01(\x03R\x02ts\"\x99\x01\n" +
 	"\fMemberRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12*\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
-	"\x06joined\x18\x03 \x01(\x03R\x06joined\"D\n" +
+	"\x06joined\x18\x03 \x01(\x03R\x06joined\x123\n" +
+	"\x05state\x18\x04 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\"x\n" +
+	"\x0fAttributeRecord\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x18\n" +
+	"\adeleted\x18\x02 \x01(\bR\adeleted\x129\n" +
+	"\tattribute\x18\x03 \x01(\v2\x1b.throng.stream.v1.AttributeR\tattribute\"^\n" +
+	"\n" +
+	"CardRecord\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12>\n" +
+	"\treactions\x18\x02 \x03(\v2 .throng.stream.v1.ReactionRecordR\treactions\"<\n" +
+	"\x0eReactionRecord\x12\x14\n" +
+	"\x05emoji\x18\x01 \x01(\tR\x05emoji\x12\x14\n" +
+	"\x05users\x18\x02 \x03(\x06R\x05users\"D\n" +
 	"\n" +
 	"Checkpoint\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x0e\n" +
@@ -577,28 +948,44 @@ func file_record_proto_rawDescGZIP() []byte {
 	return file_record_proto_rawDescData
 }
 
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_record_proto_goTypes = []any{
-	(*GroupRecord)(nil),   // 0: throng.stream.v1.GroupRecord
-	(*ChannelRecord)(nil), // 1: throng.stream.v1.ChannelRecord
-	(*LastSend)(nil),      // 2: throng.stream.v1.LastSend
-	(*MemberRecord)(nil),  // 3: throng.stream.v1.MemberRecord
-	(*Checkpoint)(nil),    // 4: throng.stream.v1.Checkpoint
-	(*DedupChunk)(nil),    // 5: throng.stream.v1.DedupChunk
-	(*DedupEntry)(nil),    // 6: throng.stream.v1.DedupEntry
-	(*Settings)(nil),      // 7: throng.stream.v1.Settings
-	(Role)(0),             // 8: throng.stream.v1.Role
+	(*GroupRecord)(nil),     // 0: throng.stream.v1.GroupRecord
+	(*InviteRecord)(nil),    // 1: throng.stream.v1.InviteRecord
+	(*ChannelRecord)(nil),   // 2: throng.stream.v1.ChannelRecord
+	(*LastSend)(nil),        // 3: throng.stream.v1.LastSend
+	(*MemberRecord)(nil),    // 4: throng.stream.v1.MemberRecord
+	(*AttributeRecord)(nil), // 5: throng.stream.v1.AttributeRecord
+	(*CardRecord)(nil),      // 6: throng.stream.v1.CardRecord
+	(*ReactionRecord)(nil),  // 7: throng.stream.v1.ReactionRecord
+	(*Checkpoint)(nil),      // 8: throng.stream.v1.Checkpoint
+	(*DedupChunk)(nil),      // 9: throng.stream.v1.DedupChunk
+	(*DedupEntry)(nil),      // 10: throng.stream.v1.DedupEntry
+	(*Settings)(nil),        // 11: throng.stream.v1.Settings
+	(*Census)(nil),          // 12: throng.stream.v1.Census
+	(*Parent)(nil),          // 13: throng.stream.v1.Parent
+	(*ChannelSettings)(nil), // 14: throng.stream.v1.ChannelSettings
+	(Role)(0),               // 15: throng.stream.v1.Role
+	(*MemberState)(nil),     // 16: throng.stream.v1.MemberState
+	(*Attribute)(nil),       // 17: throng.stream.v1.Attribute
 }
 var file_record_proto_depIdxs = []int32{
-	7, // 0: throng.stream.v1.GroupRecord.settings:type_name -> throng.stream.v1.Settings
-	2, // 1: throng.stream.v1.ChannelRecord.last_sends:type_name -> throng.stream.v1.LastSend
-	8, // 2: throng.stream.v1.MemberRecord.role:type_name -> throng.stream.v1.Role
-	6, // 3: throng.stream.v1.DedupChunk.entries:type_name -> throng.stream.v1.DedupEntry
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	11, // 0: throng.stream.v1.GroupRecord.settings:type_name -> throng.stream.v1.Settings
+	12, // 1: throng.stream.v1.GroupRecord.census:type_name -> throng.stream.v1.Census
+	1,  // 2: throng.stream.v1.GroupRecord.invites:type_name -> throng.stream.v1.InviteRecord
+	3,  // 3: throng.stream.v1.ChannelRecord.last_sends:type_name -> throng.stream.v1.LastSend
+	13, // 4: throng.stream.v1.ChannelRecord.parent:type_name -> throng.stream.v1.Parent
+	14, // 5: throng.stream.v1.ChannelRecord.settings:type_name -> throng.stream.v1.ChannelSettings
+	15, // 6: throng.stream.v1.MemberRecord.role:type_name -> throng.stream.v1.Role
+	16, // 7: throng.stream.v1.MemberRecord.state:type_name -> throng.stream.v1.MemberState
+	17, // 8: throng.stream.v1.AttributeRecord.attribute:type_name -> throng.stream.v1.Attribute
+	7,  // 9: throng.stream.v1.CardRecord.reactions:type_name -> throng.stream.v1.ReactionRecord
+	10, // 10: throng.stream.v1.DedupChunk.entries:type_name -> throng.stream.v1.DedupEntry
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
@@ -607,13 +994,14 @@ func file_record_proto_init() {
 		return
 	}
 	file_event_proto_init()
+	file_command_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -95,7 +95,7 @@ func (d Deployment) StateStreamConfig(p streams.Partition) jetstream.StreamConfi
 	return jetstream.StreamConfig{
 		Name:               streams.StateStream(p),
 		Description:        "Throng: snapshot records of partition " + p.String(),
-		Subjects:           []string{streams.StateFilter(p)},
+		Subjects:           []string{streams.StatePattern(p)},
 		Storage:            jetstream.FileStorage,
 		Replicas:           d.Replicas,
 		Retention:          jetstream.LimitsPolicy,
