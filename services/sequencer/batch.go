@@ -22,6 +22,8 @@ type Batch struct {
 	appended  []bool      // the command's events were handed to a log by this very batch
 	wait      streams.Seq // everything up to here must be stored before the answer
 	laneKeys  []laneKey   // whose commands these are; see load.go
+
+	prefetched bool // what it needs was asked for ahead of its turn
 }
 
 // Command is one command of a batch; exactly one of Invalid and Request.Body

@@ -39,7 +39,7 @@ type laneKey struct {
 
 // fetch is what one batch waits for.
 type fetch struct {
-	batch    *Batch
+	batch    *Batch      // nil: it waits behind another, and this is ahead of its turn
 	targets  []int       // its commands whose messages are searched for
 	entities []entityKey // to be restored
 	stored   streams.Seq // the snapshot must be as new as this
@@ -116,6 +116,10 @@ func (t *term) load(ctx context.Context, b *Batch) bool {
 	if t.loads.waits(b) {
 		t.loads.mark(b, 1)
 		t.loads.behind = append(t.loads.behind, b)
+		if !b.prefetched {
+			b.prefetched = true
+			t.prefetch(ctx, b)
+		}
 		return true
 	}
 	f := t.missing(b)
@@ -130,6 +134,22 @@ func (t *term) load(ctx context.Context, b *Batch) bool {
 		t.loads.behind = append(t.loads.behind, b)
 	}
 	return true
+}
+
+// prefetch fetches the records a batch will need that waits for its turn, while
+// there are places enough. So who does many things, as a back end that adds
+// members, waits for one fetch and not for each.
+func (t *term) prefetch(ctx context.Context, b *Batch) {
+	if len(t.loads.places) >= cap(t.loads.places)/2 {
+		return
+	}
+	f := t.missing(b)
+	if f == nil || len(f.entities) == 0 {
+		return
+	}
+	f.batch, f.targets = nil, nil
+	t.loads.places <- struct{}{}
+	t.startFetch(ctx, f)
 }
 
 // missing lists what a batch needs and memory lacks; nil for nothing.
@@ -204,6 +224,11 @@ func (t *term) arrived(ctx context.Context, f *fetch) error {
 		return err
 	}
 	b := f.batch
+	if b == nil {
+		<-t.loads.places
+		t.loads.moved = true
+		return t.advance(ctx)
+	}
 	if t.tooLate(b) {
 		return t.release(ctx, b)
 	}
@@ -308,7 +333,9 @@ func (t *term) abandonLoads() []*Batch {
 	t.wait.Wait()
 	var batches []*Batch
 	for len(t.loads.fetched) > 0 {
-		batches = append(batches, (<-t.loads.fetched).batch)
+		if f := <-t.loads.fetched; f.batch != nil {
+			batches = append(batches, f.batch)
+		}
 	}
 	return append(batches, t.loads.behind...)
 }
