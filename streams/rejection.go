@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/throng/throng/streams/streampb"
 )
 
 // Code says why a command was refused. Clients branch on it; the catalogue in
@@ -28,12 +30,14 @@ const (
 	Internal           Code = "internal"
 )
 
-// Rejection is a refusal as data: only Code, Message and RetryAfter ever reach
-// a client.
+// Rejection is a refusal as data: only what stands here ever reaches a client.
 type Rejection struct {
 	Code       Code
 	Message    string
 	RetryAfter time.Duration // when it may be worth trying again; 0: not by waiting
+	// Current is how the attributes stand that a condition of the command was
+	// about, with [Conflict]; V is 0 where there is none.
+	Current []*streampb.Attribute
 }
 
 func (r *Rejection) Error() string { return string(r.Code) + ": " + r.Message }
