@@ -48,44 +48,34 @@ type channel struct {
 	moved   chan struct{} // closed when place moves; nil while nobody waits
 	// recalled are the messages whose bodies no answer may hold; nil for none.
 	recalled map[streams.Number]struct{}
+	layout                                  // who sees it
+	attrs    *attributes                    // nil until they are asked for
+	firsts   map[streams.Seq]streams.Number // see first
 }
 
 // apply takes the channel's next event; view.mu is held. Its JSON is made here
 // unless whoever read it has made it.
 func (c *channel) apply(entry ring.Entry) {
 	e := entry.Event
+	c.view.fold(e)
 	if p, ok := e.Payload.(streams.MessageRecalled); ok {
 		c.recall(streams.Number(p.GetTarget()))
 	}
 	if entry.JSON == nil {
 		entry.JSON = wire.AppendEvent(nil, e)
 	}
-	if redacted, ok := c.redact(entry); ok {
-		entry = redacted
-	}
+	entry, _ = c.dress(entry)
+	c.attrs.fold(c, e)
 	c.place = c.place.After(e)
 	c.n, c.seq = e.N, e.Seq
 	c.ring.Append(entry)
 	c.head.Store(uint64(e.V))
-	c.view.foldEvent(e)
 	for _, s := range c.subs {
 		s.wake()
 	}
 	if c.moved != nil {
 		close(c.moved)
 		c.moved = nil
-	}
-}
-
-// foldEvent keeps what the view knows about the group current; mu is held.
-func (v *View) foldEvent(e *streams.Event) {
-	switch p := e.Payload.(type) {
-	case streams.ChannelCreated:
-		v.channel(streams.Channel(p.GetChannel())).known = true
-	case streams.MemberJoined:
-		v.memberIs(streams.User(p.GetMember()), p.GetRole(), e.Seq)
-	case streams.MemberLeft:
-		v.memberIs(streams.User(p.GetMember()), 0, e.Seq)
 	}
 }
 
@@ -180,6 +170,7 @@ func (c *channel) close() {
 		s.finish(Lost)
 	}
 	c.subs = nil
+	c.view.hub.attributes.drop(c)
 	if c.moved != nil {
 		close(c.moved)
 		c.moved = nil

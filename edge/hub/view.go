@@ -42,6 +42,11 @@ type View struct {
 	members  map[streams.User]*member     // guarded by mu
 	// following is how many of members have subscriptions; guarded by mu.
 	following int
+	kind      string                // of the group; guarded by mu
+	settings  *streampb.Settings    // guarded by mu
+	told      streams.Seq           // up to where these two are current; guarded by mu
+	gone      bool                  // the group was deleted; guarded by mu
+	moves     map[streams.User]bool // see presence.go; guarded by mu
 }
 
 func newView(h *Hub, g streams.Group) *View {
@@ -99,6 +104,7 @@ func (v *View) begin(ctx context.Context) error {
 	for _, info := range snapshot.GetChannels() {
 		v.place(info, streams.Epoch(snapshot.GetEpoch()))
 	}
+	v.inform(snapshot)
 	v.opened = true
 	for _, e := range v.pending {
 		v.take(e)
@@ -251,6 +257,7 @@ func (v *View) resync(ctx context.Context) {
 			c.want(head, byResync)
 		}
 	}
+	v.inform(snapshot)
 }
 
 // close stops following. Subscriptions that are left are told that the feed

@@ -139,7 +139,7 @@ func pause(ctx context.Context) bool {
 // Refused makes a rejection a result.
 func Refused(r *streams.Rejection) *streampb.Result {
 	return &streampb.Result{Rejection: &streampb.Rejection{
-		Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds(),
+		Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds(), Current: r.Current,
 	}}
 }
 
@@ -152,5 +152,6 @@ func Rejection(result *streampb.Result) *streams.Rejection {
 	return &streams.Rejection{
 		Code: streams.Code(r.GetCode()), Message: r.GetMessage(),
 		RetryAfter: time.Duration(r.GetRetryMs()) * time.Millisecond,
+		Current:    r.GetCurrent(),
 	}
 }
