@@ -30,14 +30,19 @@ const (
 	Internal           Code = "internal"
 )
 
-// Rejection is a refusal as data: only what stands here ever reaches a client.
+// Rejection is a refusal as data: only Code, Message and RetryAfter ever reach
+// a client.
 type Rejection struct {
 	Code       Code
 	Message    string
-	RetryAfter time.Duration // when it may be worth trying again; 0: not by waiting
-	// Current is how the attributes stand that a condition of the command was
-	// about, with [Conflict]; V is 0 where there is none.
-	Current []*streampb.Attribute
+	RetryAfter time.Duration  // when it may be worth trying again; 0: not by waiting
+	Current    []AttributeNow // what attributes are, where if_v was refused
+}
+
+// AttributeNow is an attribute as a refused comparison found it.
+type AttributeNow struct {
+	Key, Value string
+	V          Version // 0: it does not exist
 }
 
 func (r *Rejection) Error() string { return string(r.Code) + ": " + r.Message }
@@ -61,4 +66,25 @@ func AsRejection(err error) *Rejection {
 		return r
 	}
 	return Reject(Internal, "internal error")
+}
+
+// Proto is the rejection as results carry it.
+func (r *Rejection) Proto() *streampb.Rejection {
+	pb := &streampb.Rejection{Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds()}
+	for _, now := range r.Current {
+		pb.Current = append(pb.Current, &streampb.Attribute{Key: now.Key, Value: now.Value, V: uint64(now.V)})
+	}
+	return pb
+}
+
+// RejectionOf is the inverse of [Rejection.Proto].
+func RejectionOf(pb *streampb.Rejection) *Rejection {
+	r := &Rejection{
+		Code: Code(pb.GetCode()), Message: pb.GetMessage(),
+		RetryAfter: time.Duration(pb.GetRetryMs()) * time.Millisecond,
+	}
+	for _, now := range pb.GetCurrent() {
+		r.Current = append(r.Current, AttributeNow{Key: now.GetKey(), Value: now.GetValue(), V: Version(now.GetV())})
+	}
+	return r
 }

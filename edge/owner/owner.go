@@ -138,20 +138,13 @@ func pause(ctx context.Context) bool {
 
 // Refused makes a rejection a result.
 func Refused(r *streams.Rejection) *streampb.Result {
-	return &streampb.Result{Rejection: &streampb.Rejection{
-		Code: string(r.Code), Message: r.Message, RetryMs: r.RetryAfter.Milliseconds(), Current: r.Current,
-	}}
+	return &streampb.Result{Rejection: r.Proto()}
 }
 
 // Rejection returns what a result was refused with, nil if it was done.
 func Rejection(result *streampb.Result) *streams.Rejection {
-	r := result.GetRejection()
-	if r == nil {
+	if result.GetRejection() == nil {
 		return nil
 	}
-	return &streams.Rejection{
-		Code: streams.Code(r.GetCode()), Message: r.GetMessage(),
-		RetryAfter: time.Duration(r.GetRetryMs()) * time.Millisecond,
-		Current:    r.GetCurrent(),
-	}
+	return streams.RejectionOf(result.GetRejection())
 }

@@ -43,12 +43,12 @@ func appendRejection(b []byte, r *streams.Rejection) []byte {
 		w.key("current")
 		o := object(w.b)
 		for _, a := range r.Current {
-			o.keyText(a.GetKey())
+			o.keyText(a.Key)
 			each := object(o.b)
-			if a.GetV() != 0 {
-				each.text("value", a.GetValue())
+			if a.V != 0 {
+				each.text("value", a.Value)
 			}
-			each.number("v", a.GetV())
+			each.number("v", uint64(a.V))
 			o.b = each.end()
 		}
 		w.b = o.end()

@@ -123,8 +123,8 @@ func TestFramesAsTheyStandInTheGoldenFile(t *testing.T) {
 		wire.AppendWritten(nil, &wire.Command{Name: wire.Invite, Group: "g1", Code: "ABCDEFGH", Write: &streampb.Command{
 			Body: &streampb.Command_Invite{Invite: &streampb.Invite{Invite: "i1"}},
 		}}, &streampb.Result{V: 7}),
-		wire.AppendError(nil, 7, &streams.Rejection{Code: streams.Conflict, Message: "changed", Current: []*streampb.Attribute{
-			{Key: "seat:1", Value: "bob", V: 12, User: "bob"}, {Key: "seat:2"},
+		wire.AppendError(nil, 7, &streams.Rejection{Code: streams.Conflict, Message: "changed", Current: []streams.AttributeNow{
+			{Key: "seat:1", Value: "bob", V: 12}, {Key: "seat:2"},
 		}}),
 		wire.AppendSubscribed(nil, wire.Subscribed{V: 42, N: 40, Log: "abc", Events: [][]byte{one}, Gap: &wire.Missing{After: 3, Upto: 41}}),
 		wire.AppendSubscribed(nil, wire.Subscribed{Log: "abc", Attrs: wire.AppendAttributes(nil, attributes)}),
