@@ -63,7 +63,7 @@ func New(config Config) (*Edge, error) {
 	})
 	e.hub = hub.New(hub.Config{
 		Conn: config.Conn, Owner: asker, Loader: loader, Logger: config.Logger, Metrics: hub.NewMetrics(config.Registerer),
-		RingEvents: config.RingEvents, RingBytes: config.RingBytes, Linger: config.Linger, Lose: config.Lose,
+		RingEvents: config.RingEvents, RingBytes: config.RingBytes, AttributeBytes: config.AttributeBytes, Linger: config.Linger, Lose: config.Lose,
 	})
 	e.runner = command.New(command.Config{
 		Hub: e.hub, Loader: loader, Owner: asker, Logger: config.Logger, Metrics: command.NewMetrics(config.Registerer),
