@@ -78,6 +78,9 @@ func (v *View) fold(e *streams.Event) {
 		c.deleted, c.told = true, max(c.told, e.Seq)
 		v.endDeleted()
 	default:
+		if e.Channel != streams.MembersChannel {
+			return // nearly all events
+		}
 		if user, state := streams.MemberOf(e); user != "" {
 			v.memberIs(user, state, e)
 		}

@@ -108,6 +108,9 @@ func (s *Subscription) detach() {
 		if delete(m.subs, s); len(m.subs) == 0 {
 			s.view.following--
 			s.view.moved(s.reader.User, false)
+			if s.view.kind == room {
+				m.known = false // may be out by it, without an event of their own
+			}
 		}
 	}
 }

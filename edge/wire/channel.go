@@ -19,10 +19,9 @@ func parseCreateChannel(f *fields, c *Command) {
 		Channel: string(c.Channel), Kind: *kind, Parent: f.parent(), Settings: f.channelSettings(),
 		Members: f.users("members", streams.MaxAddressed),
 	}
-	switch {
-	case *kind == "thread": // often named by nothing but its message
+	if *kind == "thread" { // often named by nothing but its message
 		create.Name, _ = f.words("name", streams.MaxDisplayName)
-	default:
+	} else {
 		create.Name = f.title()
 	}
 	switch {
