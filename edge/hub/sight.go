@@ -23,7 +23,7 @@ type sight struct {
 }
 
 // hides reports whether the reader may know only that there is an event.
-func (s *sight) hides(e ring.Entry) bool {
+func (s *sight) hides(e *ring.Entry) bool {
 	if s == nil {
 		return e.Veil != ""
 	}
@@ -40,39 +40,34 @@ func (s *sight) hides(e ring.Entry) bool {
 
 // present gives entries the form the reader may have, in place.
 func (s *sight) present(entries []ring.Entry) {
-	for i, e := range entries {
-		if s.hides(e) {
-			if e.Hidden == nil {
-				e.Hidden = wire.AppendHidden(nil, e.Event)
-			}
-			entries[i].JSON = e.Hidden
-		} else if expired(e.Event) {
-			entries[i].JSON = wire.AppendExpired(nil, e.Event)
+	for i := range entries {
+		e := &entries[i]
+		switch {
+		case s.hides(e) && e.Hidden != nil:
+			e.JSON = e.Hidden
+		case s.hides(e):
+			e.JSON = wire.AppendHidden(nil, e.Event)
+		case past(e.Expires):
+			e.JSON = wire.AppendExpired(nil, e.Event)
 		}
 	}
 }
 
 // changes reports whether present would change any of them.
 func (s *sight) changes(entries []ring.Entry) bool {
-	for _, e := range entries {
-		if s.hides(e) || expired(e.Event) {
+	for i := range entries {
+		if s.hides(&entries[i]) || past(entries[i].Expires) {
 			return true
 		}
 	}
 	return false
 }
 
-// expired reports whether a message's time has passed.
-func expired(e *streams.Event) bool {
-	p, ok := e.Payload.(streams.MessagePosted)
-	return ok && Expired(p.MessagePosted)
-}
+// past reports whether a time that is set lies in the past.
+func past(expires int64) bool { return expires != 0 && expires <= time.Now().UnixMilli() }
 
 // Expired reports whether a message's time has passed.
-func Expired(m *streampb.MessagePosted) bool {
-	expires := m.GetExpires()
-	return expires != 0 && expires <= time.Now().UnixMilli()
-}
+func Expired(m *streampb.MessagePosted) bool { return past(m.GetExpires()) }
 
 // sight returns what a reader may know of a channel; mu is held.
 func (v *View) sight(r Reader, m *member, c *channel) *sight {

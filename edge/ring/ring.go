@@ -16,6 +16,9 @@ type Entry struct {
 	// Hidden. Empty for what every reader of the ring's channel may know.
 	Veil   streams.Channel
 	Hidden []byte // nil without Veil
+	// Expires is when a message says nothing any more, ms since 1970 UTC; 0 for
+	// never.
+	Expires int64
 }
 
 // overhead is what an event costs beside its JSON: its struct, its payload and
