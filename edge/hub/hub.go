@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throng/throng/edge/backfill"
@@ -85,7 +85,7 @@ func New(config Config) *Hub {
 		config: config.withDefaults(),
 		views:  map[streams.Group]*View{},
 		feeds:  map[streams.Partition]*feed{},
-		edge:   nuid.Next(), called: make(chan streams.Partition, calledSize),
+		edge:   uuid.NewString(), called: make(chan streams.Partition, calledSize),
 	}
 	h.attributes.limit = h.config.AttributeBytes
 	h.rings = ring.NewBudget(h.config.RingBytes)
