@@ -53,6 +53,8 @@ type Config struct {
 	RingEvents int
 	// RingBytes bounds the memory of all events kept. Default 128 MiB.
 	RingBytes int64
+	// AttributeBytes bounds the memory of all attributes kept. Default 128 MiB.
+	AttributeBytes int64
 	// Linger is how long an unused group is followed on. Default 30 s.
 	Linger time.Duration
 	// Heartbeat is how often sessions are pinged. Default 25 s.
@@ -79,7 +81,7 @@ func (c Config) validate() error {
 	require(c.Deployment.Partitions > 0, "edge: the deployment is required")
 	require(c.Logger != nil, "edge: a logger is required")
 	require(c.Listen != "", "edge: an address to listen on is required")
-	require(c.RingEvents >= 0 && c.RingBytes >= 0, "edge: the limits of the rings must not be negative")
+	require(c.RingEvents >= 0 && c.RingBytes >= 0 && c.AttributeBytes >= 0, "edge: the limits of rings and attributes must not be negative")
 	require((c.Registerer == nil) == (c.Gatherer == nil), "edge: a registerer and a gatherer come together")
 	return errors.Join(problems...)
 }

@@ -58,16 +58,16 @@ func New(config Config) (*Edge, error) {
 	e.verifier = token.New(token.Config{Secret: config.JWTSecret, Keys: config.Keys, DevMode: config.DevMode})
 	partitions := config.Deployment.Partitions
 	asker := owner.New(config.Conn, partitions).Beside(config.Local)
+	loader := backfill.New(backfill.Config{
+		Conn: config.Conn, Partitions: partitions, Metrics: backfill.NewMetrics(config.Registerer),
+	})
 	e.hub = hub.New(hub.Config{
-		Conn: config.Conn, JS: config.JS, Owner: asker, Logger: config.Logger, Metrics: hub.NewMetrics(config.Registerer),
-		Loader: backfill.New(backfill.Config{
-			Conn: config.Conn, Partitions: partitions, Metrics: backfill.NewMetrics(config.Registerer),
-		}),
-		RingEvents: config.RingEvents, RingBytes: config.RingBytes, Linger: config.Linger, Lose: config.Lose,
+		Conn: config.Conn, JS: config.JS, Owner: asker, Loader: loader, Logger: config.Logger, Metrics: hub.NewMetrics(config.Registerer),
+		RingEvents: config.RingEvents, RingBytes: config.RingBytes, AttributeBytes: config.AttributeBytes, Linger: config.Linger, Lose: config.Lose,
 		WithoutContiguity: config.WithoutContiguity,
 	})
 	e.runner = command.New(command.Config{
-		Hub: e.hub, Owner: asker, Logger: config.Logger, Metrics: command.NewMetrics(config.Registerer),
+		Hub: e.hub, Loader: loader, Owner: asker, Logger: config.Logger, Metrics: command.NewMetrics(config.Registerer),
 	})
 	e.sessions = session.New(session.Config{
 		Hub: e.hub, Runner: e.runner, Verifier: e.verifier, Logger: config.Logger,

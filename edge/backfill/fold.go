@@ -1,6 +1,9 @@
 package backfill
 
 import (
+	"slices"
+	"strings"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/edge/wire"
@@ -20,6 +23,7 @@ type window struct {
 type Query struct {
 	Before, After wire.Option // numbers, exclusive
 	Limit         int
+	User          streams.User // whose own reactions are marked
 }
 
 // in places the query among the messages 1 … n of a channel.
@@ -45,10 +49,16 @@ func (q Query) in(n streams.Number) window {
 // them in.
 type fold struct {
 	window
+	reader   streams.User
 	messages map[streams.Number]*wire.Message
 }
 
-func newFold(w window) *fold { return &fold{window: w, messages: map[streams.Number]*wire.Message{}} }
+func newFold(w window, reader streams.User) *fold {
+	return &fold{window: w, reader: reader, messages: map[streams.Number]*wire.Message{}}
+}
+
+// again is the same fold with nothing in it.
+func (f *fold) again() *fold { return newFold(f.window, f.reader) }
 
 func (f *fold) apply(e *streams.Event) {
 	switch p := e.Payload.(type) {
@@ -69,8 +79,35 @@ func (f *fold) apply(e *streams.Event) {
 		m.Posted, m.EditedTS = posted, e.TS
 	case streams.MessageRecalled:
 		if m := f.messages[streams.Number(p.GetTarget())]; m != nil {
-			*m = wire.Message{N: m.N, Recalled: true}
+			*m = wire.Message{N: m.N, Seq: m.Seq, Recalled: true}
 		}
+	case streams.Reacted:
+		f.react(e.User, p.GetTarget(), p.GetEmoji(), p.GetCount(), true)
+	case streams.Unreacted:
+		f.react(e.User, p.GetTarget(), p.GetEmoji(), p.GetCount(), false)
+	}
+}
+
+// react takes the count of an emoji after a user reacted with it, or took that
+// back.
+func (f *fold) react(user streams.User, target uint64, emoji string, count uint64, on bool) {
+	m := f.messages[streams.Number(target)]
+	if m == nil || m.Recalled {
+		return
+	}
+	i, found := slices.BinarySearchFunc(m.Reactions, emoji, func(r wire.Reaction, emoji string) int { return strings.Compare(r.Emoji, emoji) })
+	switch {
+	case count == 0 && found:
+		m.Reactions = slices.Delete(m.Reactions, i, i+1)
+		return
+	case count == 0:
+		return
+	case !found:
+		m.Reactions = slices.Insert(m.Reactions, i, wire.Reaction{Emoji: emoji})
+	}
+	m.Reactions[i].Count = count
+	if user == f.reader {
+		m.Reactions[i].Mine = on
 	}
 }
 

@@ -32,7 +32,8 @@ type Head struct {
 type historyKey struct {
 	Target
 	window
-	head streams.Version
+	head   streams.Version
+	reader streams.User
 }
 
 // History reads a page of messages in their current state as of head or
@@ -43,23 +44,23 @@ func (l *Loader) History(ctx context.Context, t Target, q Query, head Head, held
 	if w.lo > w.hi {
 		return nil, w.more, nil
 	}
-	if p, ok := fromHeld(w, held); ok {
+	if p, ok := fromHeld(w, q.User, held); ok {
 		l.metrics.loaded(fromRing)
 		return p.messages, p.more, nil
 	}
-	p, err := l.history.do(ctx, historyKey{Target: t, window: w, head: head.V}, func(ctx context.Context) (page, error) {
-		return l.page(ctx, t, w, head, held)
+	p, err := l.history.do(ctx, historyKey{Target: t, window: w, head: head.V, reader: q.User}, func(ctx context.Context) (page, error) {
+		return l.page(ctx, t, newFold(w, q.User), head, held)
 	})
 	return p.messages, p.more, err
 }
 
 // fromHeld folds the page from the ring, if that reaches back to its oldest
 // message.
-func fromHeld(w window, held []ring.Entry) (page, bool) {
+func fromHeld(w window, reader streams.User, held []ring.Entry) (page, bool) {
 	if len(held) == 0 || held[0].Event.N > w.lo {
 		return page{}, false
 	}
-	f := newFold(w)
+	f := newFold(w, reader)
 	for _, e := range held {
 		f.apply(e.Event)
 	}
@@ -67,20 +68,20 @@ func fromHeld(w window, held []ring.Entry) (page, bool) {
 }
 
 // page asks the nearer of log and ClickHouse first and the other if it can't.
-func (l *Loader) page(ctx context.Context, t Target, w window, head Head, held []ring.Entry) (page, error) {
+func (l *Loader) page(ctx context.Context, t Target, f *fold, head Head, held []ring.Entry) (page, error) {
 	// A message's v is at least its n, so this is at most how many events lie
 	// from the page's oldest message to the head.
-	near := uint64(head.V)-uint64(w.lo) < nearEvents
+	near := uint64(head.V)-uint64(f.lo) < nearEvents
 	if near {
-		if p, err := l.foldLog(ctx, t, w, head); err == nil {
+		if p, err := l.foldLog(ctx, t, f.again(), head); err == nil {
 			return p, nil
 		}
 	}
-	p, err := l.foldStore(ctx, t, w, head, held)
+	p, err := l.foldStore(ctx, t, f.again(), head, held)
 	if err == nil || near {
 		return p, err
 	}
-	p, logErr := l.foldLog(ctx, t, w, head)
+	p, logErr := l.foldLog(ctx, t, f.again(), head)
 	if logErr == nil {
 		return p, nil
 	}
@@ -88,7 +89,7 @@ func (l *Loader) page(ctx context.Context, t Target, w window, head Head, held [
 }
 
 // foldLog folds the page from the log alone.
-func (l *Loader) foldLog(ctx context.Context, t Target, w window, head Head) (page, error) {
+func (l *Loader) foldLog(ctx context.Context, t Target, f *fold, head Head) (page, error) {
 	l.metrics.loaded(fromLog)
 	reader := l.readers[t.Partition]
 	last, err := reader.Last(ctx, t.subject())
@@ -97,7 +98,7 @@ func (l *Loader) foldLog(ctx context.Context, t Target, w window, head Head) (pa
 	}
 	first, err := reader.Search(ctx, t.subject(), 1, last.Seq, func(m eventlog.Message) (bool, error) {
 		e, err := streams.UnmarshalEvent(m.Data, m.Seq)
-		return err == nil && e.N >= w.lo, err
+		return err == nil && e.N >= f.lo, err
 	})
 	if err != nil {
 		return page{}, err
@@ -106,13 +107,12 @@ func (l *Loader) foldLog(ctx context.Context, t Target, w window, head Head) (pa
 	if err != nil {
 		return page{}, err
 	}
-	if _, ok := start.Payload.(streams.MessagePosted); !ok || start.N != w.lo {
+	if _, ok := start.Payload.(streams.MessagePosted); !ok || start.N != f.lo {
 		return page{}, errTooFar // the message itself was purged
 	}
 	if head.V > start.V+farEvents {
 		return page{}, errTooFar
 	}
-	f := newFold(w)
 	j := judge{terms: l.terms[t.Partition], place: streams.Place{V: start.V - 1}}
 	err = reader.Scan(ctx, t.subject(), first.Seq, last.Seq, func(m eventlog.Message) error {
 		e, err := streams.UnmarshalEvent(m.Data, m.Seq)
@@ -145,18 +145,17 @@ func (l *Loader) foldLog(ctx context.Context, t Target, w window, head Head) (pa
 }
 
 // foldStore takes the page from ClickHouse and folds in what came later.
-func (l *Loader) foldStore(ctx context.Context, t Target, w window, head Head, held []ring.Entry) (page, error) {
-	answer, err := l.states(ctx, t, w)
+func (l *Loader) foldStore(ctx context.Context, t Target, f *fold, head Head, held []ring.Entry) (page, error) {
+	answer, err := l.states(ctx, t, f)
 	if err != nil {
 		return page{}, err
 	}
-	f := newFold(w)
 	for _, s := range answer.GetMessages() {
 		m, err := fromState(s)
 		if err != nil {
 			return page{}, err
 		}
-		if m.N >= w.lo && m.N <= w.hi {
+		if m.N >= f.lo && m.N <= f.hi {
 			f.messages[m.N] = m
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,7 +53,9 @@ func (s *stack) do(t *testing.T, commands ...*streampb.Command) {
 	for batch := range slices.Chunk(commands, 200) {
 		for _, c := range batch {
 			s.ids++
-			c.Group, c.User = "g", "alice"
+			if c.Group = "g"; c.User == "" {
+				c.User = "alice"
+			}
 			c.ClientId = streams.MakeClientID(s.ids, [10]byte{}).Bytes()
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -69,11 +72,12 @@ func send(channel, body string) *streampb.Command {
 	return &streampb.Command{Body: &streampb.Command_Send{Send: &streampb.Send{Channel: channel, Type: "text", Body: []byte(body), Mentions: []string{"bob"}}}}
 }
 
-// write makes count random events: sends, edits, recalls, and noise beside.
+// write makes count random events: sends, edits, recalls, reactions, and noise
+// beside.
 func (s *stack) write(t *testing.T, random *rand.Rand, count int) {
 	t.Helper()
 	var commands []*streampb.Command
-	sent := uint64(len(edgetest.Fold(s.owner.Events("g", "c"))))
+	sent := uint64(len(edgetest.Fold(s.owner.Events("g", "c"), "")))
 	for i := range count {
 		n := uint64(0)
 		if sent > 0 {
@@ -84,7 +88,15 @@ func (s *stack) write(t *testing.T, random *rand.Rand, count int) {
 			commands = append(commands, &streampb.Command{Body: &streampb.Command_Recall{Recall: &streampb.Recall{Channel: "c", N: n}}})
 		case k <= 2 && n > 0:
 			commands = append(commands, &streampb.Command{Body: &streampb.Command_Edit{Edit: &streampb.Edit{Channel: "c", N: n, Body: fmt.Appendf(nil, "edit %d", i)}}})
-		case k == 3:
+		case k <= 4 && n > 0:
+			emoji, user := []string{"a", "b", "👍"}[random.IntN(3)], []string{"alice", "bob", "carol"}[random.IntN(3)]
+			n = max(n, sent-min(sent-1, 3)) // few messages, so that they gather some
+			c := &streampb.Command{User: user, Server: true, Body: &streampb.Command_React{React: &streampb.React{Channel: "c", N: n, Emoji: emoji}}}
+			if random.IntN(3) == 0 {
+				c.Body = &streampb.Command_Unreact{Unreact: &streampb.Unreact{Channel: "c", N: n, Emoji: emoji}}
+			}
+			commands = append(commands, c)
+		case k == 5:
 			commands = append(commands, send("other", "noise"))
 		default:
 			sent++
@@ -116,7 +128,7 @@ func entries(events []*streams.Event) (all []ring.Entry) {
 
 // obvious is the answer by the slow obvious fold.
 func obvious(events []*streams.Event, q backfill.Query) (lines []string, more bool) {
-	states := edgetest.Fold(events)
+	states := edgetest.Fold(events, string(q.User))
 	if !q.After.Given {
 		slices.Reverse(states)
 	}
@@ -128,9 +140,15 @@ func obvious(events []*streams.Event, q backfill.Query) (lines []string, more bo
 			return lines, true
 		default:
 			id, _ := streams.ClientIDFromBytes(s.GetClientId())
+			var reactions []wire.Reaction
+			for _, r := range s.GetReactions() {
+				reactions = append(reactions, wire.Reaction{Emoji: r.GetEmoji(), Count: r.GetCount(), Mine: r.GetMine()})
+			}
+			slices.SortFunc(reactions, func(a, b wire.Reaction) int { return strings.Compare(a.Emoji, b.Emoji) })
 			lines = append(lines, string(wire.AppendMessage(nil, &wire.Message{
 				N: streams.Number(s.GetN()), V: streams.Version(s.GetV()), Seq: streams.Seq(s.GetSeq()), TS: s.GetTs(),
 				User: streams.User(s.GetUser()), ClientID: id, Posted: s.GetMessage(), EditedTS: s.GetEditedTs(), Recalled: s.GetRecalled(),
+				Reactions: reactions,
 			})))
 		}
 	}
@@ -151,7 +169,7 @@ func TestEverySourceGivesTheSameHistory(t *testing.T) {
 	check := func(source string, held []ring.Entry) {
 		t.Helper()
 		for range 25 {
-			q := backfill.Query{Limit: 1 + random.IntN(60)}
+			q := backfill.Query{Limit: 1 + random.IntN(60), User: []streams.User{"alice", "bob", "stranger"}[random.IntN(3)]}
 			at := wire.Option{Value: random.Uint64N(uint64(head.N) + 5), Given: true}
 			switch random.IntN(3) {
 			case 0:

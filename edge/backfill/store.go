@@ -2,6 +2,8 @@ package backfill
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -75,8 +77,10 @@ func (l *Loader) stored(ctx context.Context, t Target, after, upto streams.Versi
 }
 
 // states reads messages in their current state from the query service.
-func (l *Loader) states(ctx context.Context, t Target, w window) (*streampb.HistoryPage, error) {
-	question := &streampb.HistoryQuery{Group: string(t.Group), Channel: string(t.Channel), Limit: uint32(w.hi - w.lo + 1)}
+func (l *Loader) states(ctx context.Context, t Target, w *fold) (*streampb.HistoryPage, error) {
+	question := &streampb.HistoryQuery{
+		Group: string(t.Group), Channel: string(t.Channel), Limit: uint32(w.hi - w.lo + 1), User: string(w.reader),
+	}
 	if w.newest {
 		question.Before = uint64(w.hi) + 1
 	} else {
@@ -97,8 +101,29 @@ func fromState(s *streampb.MessageState) (*wire.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wire.Message{
+	m := &wire.Message{
 		N: streams.Number(s.GetN()), V: streams.Version(s.GetV()), Seq: streams.Seq(s.GetSeq()), TS: s.GetTs(),
 		User: streams.User(s.GetUser()), ClientID: id, Posted: s.GetMessage(), EditedTS: s.GetEditedTs(), Recalled: s.GetRecalled(),
-	}, nil
+	}
+	for _, r := range s.GetReactions() {
+		if r.GetCount() > 0 && !m.Recalled {
+			m.Reactions = append(m.Reactions, wire.Reaction{Emoji: r.GetEmoji(), Count: r.GetCount(), Mine: r.GetMine()})
+		}
+	}
+	slices.SortFunc(m.Reactions, func(a, b wire.Reaction) int { return strings.Compare(a.Emoji, b.Emoji) })
+	return m, nil
+}
+
+// Members reads a page of the members of a group that is too large for its
+// owner to list: by name, behind after. Errors are [*streams.Rejection] with
+// history_unavailable.
+func (l *Loader) Members(ctx context.Context, q *streampb.MemberQuery) (*streampb.MemberList, error) {
+	answer := &streampb.MemberList{}
+	if err := l.ask(ctx, streams.QueryMembers, q, answer); err != nil {
+		return nil, err
+	}
+	if answer.GetError() != nil {
+		return nil, unavailable()
+	}
+	return answer, nil
 }

@@ -30,6 +30,7 @@ const (
 // Config of a [Runner]. All fields are required.
 type Config struct {
 	Hub     *hub.Hub
+	Loader  *backfill.Loader
 	Owner   *owner.Client
 	Logger  *slog.Logger
 	Metrics *Metrics
@@ -54,6 +55,8 @@ type Task struct {
 	wire.Command
 	Caller Caller    // who it is done for
 	Taken  time.Time // when it came; its deadline counts from here
+
+	made bool // its invitation's code was made up here
 }
 
 // Writes reports whether the command changes something.
@@ -81,6 +84,9 @@ func (r *Runner) Prepare(caller Caller, c wire.Command, now time.Time) (*Task, e
 			t.Caller.User = c.As
 		}
 	}
+	if err := t.pair(); err != nil {
+		return nil, err
+	}
 	if c.Write == nil {
 		return t, nil
 	}
@@ -103,22 +109,6 @@ func (r *Runner) Prepare(caller Caller, c wire.Command, now time.Time) (*Task, e
 	return t, nil
 }
 
-// name makes up the name of what is made where the client gave none. It comes
-// from the client_id, so that the same command again makes the same.
-func (t *Task) name(id string) {
-	switch body := t.Write.Body.(type) {
-	case *streampb.Command_CreateGroup:
-		if t.Group == "" {
-			t.Group = streams.Group("g" + id)
-		}
-	case *streampb.Command_CreateChannel:
-		if t.Channel == "" {
-			t.Channel = streams.Channel("c" + id)
-			body.CreateChannel.Channel = string(t.Channel)
-		}
-	}
-}
-
 // Answer is what became of a task: the bare ok object, or an error.
 type Answer struct {
 	OK  []byte
@@ -133,6 +123,9 @@ func (r *Runner) Write(ctx context.Context, tasks []*Task) []Answer {
 	defer cancel()
 	commands := make([]*streampb.Command, len(tasks))
 	for i, t := range tasks {
+		if r.config.Hub.Present(t.Group, t.Caller.User) {
+			t.Write.Present = true
+		}
 		commands[i] = t.Write
 	}
 	group := tasks[0].Group
@@ -153,18 +146,10 @@ func (r *Runner) written(t *Task, result *streampb.Result) Answer {
 		result.Channel = string(t.Channel)
 	}
 	r.config.Hub.Written(t.Group, t.channel(), streams.Version(result.GetV()))
-	return Answer{OK: wire.AppendWritten(nil, t.Name, t.Group, result)}
-}
-
-// channel is where the event of a write stands.
-func (t *Task) channel() streams.Channel {
-	switch t.Name {
-	case wire.CreateGroup, wire.UpdateGroup, wire.CreateChannel:
-		return streams.GroupChannel
-	case wire.Join, wire.Leave:
-		return streams.MembersChannel
+	if result.GetDuplicate() && t.made {
+		t.Code = "" // the first attempt made up another, which was told then
 	}
-	return t.Channel
+	return Answer{OK: wire.AppendWritten(nil, &t.Command, result)}
 }
 
 // Read answers a reading command that stands alone.
@@ -194,18 +179,30 @@ func (r *Runner) read(ctx context.Context, t *Task) ([]byte, error) {
 		return r.group(ctx, t)
 	case wire.Members:
 		return r.members(ctx, t)
-	case wire.Pull, wire.History:
+	case wire.Presence:
+		return r.presence(ctx, t)
+	case wire.Pull, wire.History, wire.Attrs, wire.Signal:
 		view, err := r.config.Hub.Open(ctx, t.Group)
 		if err != nil {
 			return nil, err
 		}
 		defer view.Release()
-		if t.Name == wire.Pull {
-			return pull(ctx, view, t)
-		}
-		return history(ctx, view, t)
+		return inView(ctx, view, t)
 	}
 	return nil, streams.Reject(streams.BadRequest, "%s takes a WebSocket", t.Name)
+}
+
+// inView answers from a group that is followed.
+func inView(ctx context.Context, view *hub.View, t *Task) ([]byte, error) {
+	switch t.Name {
+	case wire.Pull:
+		return pull(ctx, view, t)
+	case wire.History:
+		return history(ctx, view, t)
+	case wire.Attrs:
+		return view.Attributes(ctx, t.Reader(), t.Channel, t.Command.Read.After, t.Command.Read.Keys)
+	}
+	return wire.Empty(), view.Signal(ctx, t.Reader(), t.Channel, t.Signal)
 }
 
 func pull(ctx context.Context, view *hub.View, t *Task) ([]byte, error) {
@@ -235,6 +232,9 @@ func history(ctx context.Context, view *hub.View, t *Task) ([]byte, error) {
 	bytes := 0
 	lines := make([][]byte, 0, len(messages))
 	for i, m := range messages {
+		if !m.Recalled && hub.Expired(m.Posted) {
+			m = &wire.Message{N: m.N, Expired: true}
+		}
 		line := wire.AppendMessage(nil, m)
 		if bytes += len(line); i > 0 && bytes > hub.AnswerBytes {
 			more = true
@@ -243,30 +243,6 @@ func history(ctx context.Context, view *hub.View, t *Task) ([]byte, error) {
 		lines = append(lines, line)
 	}
 	return wire.AppendHistory(nil, lines, more), nil
-}
-
-func (r *Runner) ask(ctx context.Context, t *Task, command *streampb.Command) (*streampb.Result, error) {
-	command.Group, command.User, command.Server = string(t.Group), string(t.Caller.User), t.Caller.Server
-	return r.config.Owner.Ask(ctx, r.config.Owner.Partition(t.Group), command)
-}
-
-func (r *Runner) group(ctx context.Context, t *Task) ([]byte, error) {
-	result, err := r.ask(ctx, t, &streampb.Command{Body: &streampb.Command_GroupInfo{GroupInfo: &streampb.ReadGroup{}}})
-	if err != nil {
-		return nil, err
-	}
-	return wire.AppendGroup(nil, t.Group, result.GetGroupInfo()), nil
-}
-
-func (r *Runner) members(ctx context.Context, t *Task) ([]byte, error) {
-	result, err := r.ask(ctx, t, &streampb.Command{Body: &streampb.Command_Members{Members: &streampb.ReadMembers{
-		After: string(t.Command.Read.Behind), Role: t.Command.Read.Role,
-		Limit: uint32(min(t.Command.Read.Limit.Or(membersDefault), membersMost)),
-	}}})
-	if err != nil {
-		return nil, err
-	}
-	return wire.AppendMembers(nil, result.GetMembers()), nil
 }
 
 // Metrics counts what is answered elsewhere.

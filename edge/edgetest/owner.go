@@ -34,6 +34,8 @@ type Owner struct {
 	Busy atomic.Int32
 	// Asked counts requests for snapshots, Access for access.
 	Snapshots, Accesses atomic.Int32
+	// AttributeLoads counts first pages of attributes that were asked for.
+	AttributeLoads atomic.Int32
 	// Largest is the most commands one request had.
 	Largest atomic.Int32
 
@@ -58,6 +60,11 @@ type group struct {
 	channels   map[streams.Channel]*streampb.ChannelInfo
 	order      []streams.Channel
 	roles      map[string]streampb.Role
+	standing   map[string]*streampb.MemberState                   // of members
+	named      map[streams.Channel]map[string]bool                // whom private channels name
+	attributes map[streams.Channel]map[string]*streampb.Attribute // by key
+	reactions  map[reaction]map[string]bool                       // users
+	deleted    bool
 }
 
 // NewOwner starts the owner of a partition; it ends with the test.
@@ -248,7 +255,7 @@ func (o *Owner) decide(c *streampb.Command) *streampb.Result {
 		o.done[key] = r
 		return r
 	}
-	if g == nil {
+	if g == nil || g.deleted {
 		return refused(streams.NotFound)
 	}
 	if r := o.read(g, c); r != nil {
@@ -277,7 +284,12 @@ func (o *Owner) read(g *group, c *streampb.Command) *streampb.Result {
 		return &streampb.Result{Seq: seq, Snapshot: s}
 	case c.GetAccess() != nil:
 		o.Accesses.Add(1)
-		return &streampb.Result{Seq: seq, Access: &streampb.Access{Role: g.roles[c.GetUser()]}}
+		return &streampb.Result{Seq: seq, Access: g.access(c.GetUser())}
+	case c.GetAttrs() != nil:
+		if c.GetAttrs().GetAfter() == "" {
+			o.AttributeLoads.Add(1)
+		}
+		return &streampb.Result{Seq: seq, Attributes: g.page(c.GetAttrs())}
 	case c.GetGroupInfo() != nil && member:
 		info := &streampb.GroupInfo{Kind: g.kind, Name: g.name, Settings: g.settings, Members: uint64(len(g.roles)), Role: g.roles[c.GetUser()]}
 		for _, name := range g.order {
@@ -302,50 +314,37 @@ func (o *Owner) createGroup(c *streampb.Command, id streams.ClientID) *streampb.
 		kind: c.GetCreateGroup().GetKind(), name: c.GetCreateGroup().GetName(),
 		settings: &streampb.Settings{Join: "open", History: "all", MaxMessageBytes: streams.MaxBody},
 		channels: map[streams.Channel]*streampb.ChannelInfo{}, roles: map[string]streampb.Role{},
+		standing: map[string]*streampb.MemberState{}, named: map[streams.Channel]map[string]bool{},
+		attributes: map[streams.Channel]map[string]*streampb.Attribute{}, reactions: map[reaction]map[string]bool{},
 	}
+	patch(g.settings, c.GetCreateGroup().GetSettings())
 	o.groups[streams.Group(c.GetGroup())] = g
 	g.channel(streams.GroupChannel)
 	g.channel(streams.MembersChannel)
 	r := o.append(g, c, id, streams.GroupChannel, streams.GroupUpdated{GroupUpdated: &streampb.GroupUpdated{Kind: g.kind, Name: g.name, Settings: g.settings}})
-	g.roles[c.GetUser()] = streampb.Role_ROLE_OWNER
-	o.append(g, c, id, streams.MembersChannel, streams.MemberJoined{MemberJoined: &streampb.MemberJoined{Member: c.GetUser(), Role: streampb.Role_ROLE_OWNER, Members: 1}})
+	o.join(g, c, id, c.GetUser(), streampb.Role_ROLE_OWNER)
 	return r
-}
-
-func (g *group) channel(name streams.Channel) *streampb.ChannelInfo {
-	info := &streampb.ChannelInfo{Channel: string(name), Kind: "public"}
-	g.channels[name] = info
-	g.order = append(g.order, name)
-	return info
 }
 
 func (o *Owner) write(g *group, c *streampb.Command, id streams.ClientID) *streampb.Result {
 	switch body := c.GetBody().(type) {
-	case *streampb.Command_UpdateGroup:
-		g.name = body.UpdateGroup.GetName()
-		return o.append(g, c, id, streams.GroupChannel, streams.GroupUpdated{GroupUpdated: &streampb.GroupUpdated{Kind: g.kind, Name: g.name, Settings: g.settings}})
-	case *streampb.Command_CreateChannel:
-		name := streams.Channel(body.CreateChannel.GetChannel())
-		if g.channels[name] != nil {
-			return refused(streams.Conflict)
-		}
-		g.channel(name).Name = body.CreateChannel.GetName()
-		r := o.append(g, c, id, streams.GroupChannel, streams.ChannelCreated{ChannelCreated: &streampb.ChannelCreated{Channel: string(name), Kind: "public", Name: body.CreateChannel.GetName()}})
-		r.Channel = string(name)
-		return r
 	case *streampb.Command_Join:
 		if g.roles[c.GetUser()] != 0 {
 			return &streampb.Result{V: g.channels[streams.MembersChannel].GetV(), Already: true}
 		}
-		g.roles[c.GetUser()] = streampb.Role_ROLE_MEMBER
-		return o.append(g, c, id, streams.MembersChannel, streams.MemberJoined{MemberJoined: &streampb.MemberJoined{Member: c.GetUser(), Role: streampb.Role_ROLE_MEMBER}})
+		if g.settings.GetJoin() != "open" {
+			return refused(streams.Forbidden)
+		}
+		return o.join(g, c, id, c.GetUser(), streampb.Role_ROLE_MEMBER)
 	case *streampb.Command_Leave:
 		delete(g.roles, c.GetUser())
-		return o.append(g, c, id, streams.MembersChannel, streams.MemberLeft{MemberLeft: &streampb.MemberLeft{Member: c.GetUser()}})
+		delete(g.standing, c.GetUser())
+		g.dismiss(c.GetUser())
+		return o.append(g, c, id, streams.MembersChannel, streams.MemberLeft{MemberLeft: &streampb.MemberLeft{Member: c.GetUser(), State: &streampb.MemberState{}}})
 	case *streampb.Command_Send:
 		s := body.Send
 		return o.append(g, c, id, streams.Channel(s.GetChannel()), streams.MessagePosted{MessagePosted: &streampb.MessagePosted{
-			Type: s.GetType(), Body: s.GetBody(), BodyJson: s.GetBodyJson(), Mentions: s.GetMentions(), ReplyTo: s.GetReplyTo(),
+			Type: s.GetType(), Body: s.GetBody(), BodyJson: s.GetBodyJson(), Mentions: s.GetMentions(), ReplyTo: s.GetReplyTo(), Expires: expires(s.GetTtlMs()),
 		}})
 	case *streampb.Command_Edit:
 		return o.append(g, c, id, streams.Channel(body.Edit.GetChannel()), streams.MessageEdited{MessageEdited: &streampb.MessageEdited{
@@ -361,7 +360,7 @@ func (o *Owner) write(g *group, c *streampb.Command, id streams.ClientID) *strea
 			Target: body.Recall.GetN(),
 		}})
 	}
-	return refused(streams.BadRequest)
+	return o.organize(g, c, id)
 }
 
 // append writes one event; o.mu is held.

@@ -99,7 +99,7 @@ func (s *Store) history(msg *nats.Msg) ([]byte, error) {
 		page.Error = away
 		return proto.Marshal(page)
 	}
-	states := Fold(s.has(q.GetGroup(), q.GetChannel()))
+	states := Fold(s.has(q.GetGroup(), q.GetChannel()), q.GetUser())
 	page.Through = uint64(len(s.has(q.GetGroup(), q.GetChannel())))
 	for i := range states {
 		m := states[i]
@@ -117,9 +117,11 @@ func (s *Store) history(msg *nats.Msg) ([]byte, error) {
 	return proto.Marshal(page)
 }
 
-// Fold is the slow obvious fold of a channel's events into its messages.
-func Fold(events []*streams.Event) []*streampb.MessageState {
+// Fold is the slow obvious fold of a channel's events into its messages, as a
+// user reads them.
+func Fold(events []*streams.Event, reader string) []*streampb.MessageState {
 	var states []*streampb.MessageState
+	users := map[reaction]map[string]bool{}
 	for _, e := range events {
 		switch p := e.Payload.(type) {
 		case streams.MessagePosted:
@@ -132,7 +134,20 @@ func Fold(events []*streams.Event) []*streampb.MessageState {
 				m.Message.Body, m.Message.BodyJson, m.EditedTs = p.GetBody(), p.GetBodyJson(), e.TS
 			}
 		case streams.MessageRecalled:
-			states[p.GetTarget()-1] = &streampb.MessageState{N: p.GetTarget(), Recalled: true}
+			states[p.GetTarget()-1] = &streampb.MessageState{N: p.GetTarget(), Seq: states[p.GetTarget()-1].GetSeq(), Recalled: true}
+		case streams.Reacted:
+			key := reaction{n: p.GetTarget(), emoji: p.GetEmoji()}
+			if users[key] == nil {
+				users[key] = map[string]bool{}
+			}
+			users[key][string(e.User)] = true
+		case streams.Unreacted:
+			delete(users[reaction{n: p.GetTarget(), emoji: p.GetEmoji()}], string(e.User))
+		}
+	}
+	for key, who := range users {
+		if m := states[key.n-1]; !m.GetRecalled() && len(who) > 0 {
+			m.Reactions = append(m.Reactions, &streampb.Reaction{Emoji: key.emoji, Count: uint64(len(who)), Mine: who[reader]})
 		}
 	}
 	return states

@@ -36,45 +36,35 @@ type channel struct {
 	moved   chan struct{} // closed when the channel moves; nil while nobody waits
 	// recalled are the messages whose bodies no answer may hold; nil for none.
 	recalled map[streams.Number]struct{}
+	layout                                  // who sees it
+	attrs    *attributes                    // nil until they are asked for
+	firsts   map[streams.Seq]streams.Number // see first
 }
 
 // Deliver takes the channel's next event; view.mu is held. Its JSON is made
 // here unless whoever read it has made it.
 func (c *channel) Deliver(entry ring.Entry) {
 	e := entry.Event
+	c.view.fold(e)
 	if p, ok := e.Payload.(streams.MessageRecalled); ok {
 		c.recall(streams.Number(p.GetTarget()))
 	}
 	if entry.JSON == nil {
 		entry.JSON = wire.AppendEvent(nil, e)
 	}
-	if redacted, ok := c.redact(entry); ok {
-		entry = redacted
-	}
+	entry, _ = c.dress(entry)
+	c.attrs.fold(c, e)
 	if c.view.hub.config.WithoutContiguity && uint64(e.V) != c.head.Load()+1 {
 		c.ring.Clear() // it takes no holes
 	}
 	c.ring.Append(entry)
 	c.head.Store(uint64(e.V))
-	c.view.foldEvent(e)
 	for _, s := range c.subs {
 		s.wake()
 	}
 	if c.moved != nil {
 		close(c.moved)
 		c.moved = nil
-	}
-}
-
-// foldEvent keeps what the view knows about the group current; mu is held.
-func (v *View) foldEvent(e *streams.Event) {
-	switch p := e.Payload.(type) {
-	case streams.ChannelCreated:
-		v.channel(streams.Channel(p.GetChannel())).known = true
-	case streams.MemberJoined:
-		v.memberIs(streams.User(p.GetMember()), p.GetRole(), e.Seq)
-	case streams.MemberLeft:
-		v.memberIs(streams.User(p.GetMember()), 0, e.Seq)
 	}
 }
 
@@ -133,6 +123,7 @@ func (c *channel) close() {
 		s.finish(Lost)
 	}
 	c.subs = nil
+	c.view.hub.attributes.drop(c)
 	if c.moved != nil {
 		close(c.moved)
 		c.moved = nil

@@ -31,11 +31,31 @@
 // answer ([Hub.Written]); every later read of that channel through this
 // process waits until the view has come that far.
 //
-// # Membership
+// # Who sees what
 //
-// Who may read is asked from the owner once per user and kept current by the
-// group's own events. When a member leaves, the subscriptions end at that
-// event.
+// What a user may read is asked from the owner once and kept current by the
+// group's own events: role, join, mute, user groups, and the private channels
+// that name them. An event changes that before it is in the ring, so that
+// nobody takes from there what they must not see.
+//
+// Every subscription holds an immutable [sight] of it. An entry of the ring
+// says which private channel it is about; who does not see that is given the
+// hidden form. Ordinary channels have no sight and nothing to compare. When a
+// member leaves, is taken out of a private channel, or group or channel are
+// deleted, the subscriptions end at that event.
+//
+// # Attributes
+//
+// A channel's attributes are loaded when somebody first asks, once however many
+// ask, and kept current from the channel's events. Above a budget of bytes the
+// sets asked for longest ago are dropped.
+//
+// # Signals and presence
+//
+// Signals pass beside the log on a subject the view hears anyway, and are the
+// first to be dropped. Each second the owners are told whose first subscription
+// in a group began or whose last one ended here, every ten seconds and when
+// they ask, of everybody.
 //
 // # Locks
 //

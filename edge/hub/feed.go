@@ -31,6 +31,7 @@ type feed struct {
 	inbox     chan *nats.Msg // inboxSize; never closed
 	fences    *nats.Subscription
 	beacons   *nats.Subscription
+	calls     *nats.Subscription
 
 	// Owned by run.
 	epoch streams.Epoch // of the newest term heard of
@@ -39,10 +40,11 @@ type feed struct {
 
 func newFeed(h *Hub, p streams.Partition) (*feed, error) {
 	f := &feed{hub: h, partition: p, inbox: make(chan *nats.Msg, inboxSize), late: follow.NewLate()}
-	var err, err2 error
+	var err, err2, err3 error
 	f.fences, err = h.config.Conn.ChanSubscribe(streams.LiveFence(p), f.inbox)
 	f.beacons, err2 = h.config.Conn.ChanSubscribe(streams.BeaconSubject(p), f.inbox)
-	if err = errors.Join(err, err2); err != nil {
+	f.calls, err3 = h.config.Conn.ChanSubscribe(streams.PresenceCallSubject(p), f.inbox)
+	if err = errors.Join(err, err2, err3); err != nil {
 		f.close()
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func newFeed(h *Hub, p streams.Partition) (*feed, error) {
 }
 
 func (f *feed) close() {
-	for _, sub := range []*nats.Subscription{f.fences, f.beacons} {
+	for _, sub := range []*nats.Subscription{f.fences, f.beacons, f.calls} {
 		if sub != nil {
 			_ = sub.Unsubscribe() // fails only where the connection is gone
 		}
@@ -82,6 +84,14 @@ func (f *feed) take(msg *nats.Msg) {
 	}
 	if msg.Subject == f.beacons.Subject {
 		f.beacon(msg.Data)
+		return
+	}
+	if msg.Subject == f.calls.Subject {
+		f.hub.call(f.partition)
+		return
+	}
+	if g, c, ok := streams.ParseSignal(msg.Subject); ok {
+		f.signal(g, c, msg.Data)
 		return
 	}
 	token, ok := streams.ParseLog(msg.Subject)

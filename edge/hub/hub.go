@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -31,6 +32,8 @@ type Config struct {
 	RingEvents int
 	// RingBytes bounds the memory of all rings. Default 128 MiB.
 	RingBytes int64
+	// AttributeBytes bounds the memory of all attributes. Default 128 MiB.
+	AttributeBytes int64
 	// Linger is how long a view stays open unused. Default 30 s.
 	Linger time.Duration
 	// Members is how many users without subscriptions a view remembers. Beyond
@@ -51,6 +54,9 @@ func (c Config) withDefaults() Config {
 	if c.RingBytes == 0 {
 		c.RingBytes = 128 << 20
 	}
+	if c.AttributeBytes == 0 {
+		c.AttributeBytes = 128 << 20
+	}
 	if c.Members == 0 {
 		c.Members = 4096
 	}
@@ -65,9 +71,13 @@ type Hub struct {
 	// Static after New.
 	config Config
 	rings  *ring.Budget
-	life   context.Context // ends with Run; parent of the goroutines it owns
+	edge   string                 // names this hub among those that tell who is present
+	called chan streams.Partition // an owner asks who is present; calledSize, never closed
+	life   context.Context        // ends with Run; parent of the goroutines it owns
 	end    context.CancelFunc
-	tasks  sync.WaitGroup // feeds and fills; Run waits for it
+	tasks  sync.WaitGroup // feeds, fills and the announcer; Run waits for it
+
+	attributes attributeBudget
 
 	mu     sync.RWMutex
 	views  map[streams.Group]*View     // guarded by mu
@@ -81,10 +91,12 @@ func New(config Config) *Hub {
 		config: config.withDefaults(),
 		views:  map[streams.Group]*View{},
 		feeds:  map[streams.Partition]*feed{},
+		edge:   uuid.NewString(), called: make(chan streams.Partition, calledSize),
 	}
+	h.attributes.limit = h.config.AttributeBytes
 	h.rings = ring.NewBudget(h.config.RingBytes)
 	h.life, h.end = context.WithCancel(context.Background())
-	config.Metrics.bytes = h.rings.Bytes
+	config.Metrics.bytes, config.Metrics.attributes = h.rings.Bytes, h.attributes.Bytes
 	return h
 }
 
@@ -95,10 +107,12 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer h.config.Conn.RemoveStatusListener(status)
 	tick := time.NewTicker(max(h.config.Linger/4, 10*time.Millisecond))
 	defer tick.Stop()
+	h.spawn(func() { h.announce(h.life) })
 	for {
 		select {
 		case <-tick.C:
 			h.closeUnused()
+			h.trimAttributes()
 		case _, ok := <-status:
 			if !ok {
 				status = nil // the connection was closed for good

@@ -24,6 +24,7 @@ type follower struct{ woken atomic.Int64 }
 
 func (f *follower) Wake(*hub.Subscription)             { f.woken.Add(1) }
 func (f *follower) Ended(*hub.Subscription, hub.Ended) {}
+func (f *follower) Signal(*hub.Subscription, []byte)   {}
 
 // More users come at once than a view remembers without subscriptions: each is
 // let in, and who follows is not forgotten for who comes later.

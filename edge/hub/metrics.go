@@ -12,8 +12,20 @@ type Metrics struct {
 	subscriptions prometheus.Gauge
 	stale         prometheus.Counter
 	lost          *prometheus.CounterVec
+	loads         prometheus.Counter
+	signals       *prometheus.CounterVec
 	bytes         func() int64 // of all rings; set by New
+	attributes    func() int64 // bytes; likewise
 }
+
+// outcome is what became of a signal.
+type outcome string
+
+const (
+	signalSent      outcome = "sent"
+	signalDelivered outcome = "delivered"
+	signalDropped   outcome = "dropped" // this edge had more to do, or a client sent too many
+)
 
 // NewMetrics registers the package's metrics.
 func NewMetrics(registerer prometheus.Registerer) *Metrics {
@@ -32,7 +44,22 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Name: "throng_edge_live_holes_total",
 			Help: "Times live events were missing and read from the log, by what uncovered it. Grows when NATS drops messages to this edge.",
 		}, []string{"by"}),
-		bytes: func() int64 { return 0 },
+		loads: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "throng_edge_attribute_loads_total",
+			Help: "Times the attributes of a channel were read from its owner. Once per channel while it is followed, unless memory is short.",
+		}),
+		signals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "throng_edge_signals_total",
+			Help: "Signals by what became of them: sent by clients of this edge, delivered to them each, or dropped.",
+		}, []string{"outcome"}),
+		bytes:      func() int64 { return 0 },
+		attributes: func() int64 { return 0 },
+	}
+	registerer.MustRegister(m.loads, m.signals, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "throng_edge_attribute_bytes", Help: "Bytes of attributes held in memory.",
+	}, func() float64 { return float64(m.attributes()) }))
+	for _, o := range []outcome{signalSent, signalDelivered, signalDropped} {
+		m.signals.WithLabelValues(string(o))
 	}
 	registerer.MustRegister(m.views, m.subscriptions, m.stale, m.lost, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "throng_edge_ring_bytes", Help: "Bytes of events held in memory.",

@@ -2,12 +2,10 @@ package hub
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"github.com/throng/throng/edge/backfill"
 	"github.com/throng/throng/edge/ring"
-	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
 )
 
@@ -19,7 +17,7 @@ func (v *View) Pull(ctx context.Context, reader Reader, name streams.Channel, af
 	if err := v.Admit(ctx, reader); err != nil {
 		return nil, false, err
 	}
-	c, err := v.find(ctx, name)
+	c, err := v.find(ctx, reader, name)
 	if err != nil {
 		return nil, false, err
 	}
@@ -44,7 +42,11 @@ func (v *View) Pull(ctx context.Context, reader Reader, name streams.Channel, af
 		// Clipped, because others may have been given the same slice.
 		events = c.ring.After(slices.Clip(events), through, limit-len(events), AnswerBytes-jsonBytes(events))
 	}
-	events = c.withoutRecalled(contiguous(events, after, upto))
+	events = c.dressed(contiguous(events, after, upto))
+	if sight := v.look(reader, c); sight.changes(events) {
+		events = slices.Clone(events) // others may have been given the same
+		sight.present(events)
+	}
 	return events, after+streams.Version(len(events)) < upto, nil
 }
 
@@ -64,21 +66,4 @@ func contiguous(entries []ring.Entry, after, upto streams.Version) []ring.Entry 
 		}
 	}
 	return entries
-}
-
-// History returns messages by number in their current state. Errors are as
-// those of [View.Pull].
-func (v *View) History(ctx context.Context, reader Reader, name streams.Channel, q backfill.Query) (messages []*wire.Message, more bool, err error) {
-	if err := v.Admit(ctx, reader); err != nil {
-		return nil, false, err
-	}
-	c, err := v.find(ctx, name)
-	if err != nil {
-		return nil, false, err
-	}
-	v.mu.Lock()
-	head := backfill.Head{V: c.log.At(), N: c.log.Messages()}
-	held := c.ring.Newest(0, math.MaxInt, math.MaxInt)
-	v.mu.Unlock()
-	return v.hub.config.Loader.History(ctx, v.target(name), q, head, held)
 }

@@ -45,21 +45,21 @@ func (c *channel) redact(entry ring.Entry) (redacted ring.Entry, ok bool) {
 	return entry, true
 }
 
-// withoutRecalled returns entries as they may be answered, in a slice of its
-// own where it changes any; view.mu is not held.
-func (c *channel) withoutRecalled(entries []ring.Entry) []ring.Entry {
+// dressed returns entries as they may be in the ring, in a slice of its own
+// where it changes any; view.mu is not held.
+func (c *channel) dressed(entries []ring.Entry) []ring.Entry {
 	c.view.mu.Lock()
 	defer c.view.mu.Unlock()
 	shared := true // with other readers of the same load
 	for i, entry := range entries {
-		redacted, ok := c.redact(entry)
+		dressed, ok := c.dress(entry)
 		if !ok {
 			continue
 		}
 		if shared {
 			entries, shared = append([]ring.Entry(nil), entries...), false
 		}
-		entries[i] = redacted
+		entries[i] = dressed
 	}
 	return entries
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/throng/throng/edge/backfill"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/edge/ring"
 	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
-	"github.com/throng/throng/streams/streampb"
 )
 
 const (
@@ -26,8 +26,9 @@ const (
 type Ended int
 
 const (
-	Left Ended = iota // the user is no member any more
-	Lost              // the group is no longer followed
+	Left    Ended = iota // the user is no member any more, or the group was deleted
+	Lost                 // the group is no longer followed
+	Removed              // the channel is not there for the user any more
 )
 
 // Follower is who is told about a subscription. Its methods are called under
@@ -37,6 +38,8 @@ type Follower interface {
 	Wake(*Subscription)
 	// Ended tells that nothing will come any more.
 	Ended(*Subscription, Ended)
+	// Signal hands over a frame that may be dropped.
+	Signal(*Subscription, []byte)
 }
 
 // Subscription is one reader's interest in one channel. How far the reader has
@@ -47,6 +50,8 @@ type Subscription struct {
 	channel  *channel
 	reader   Reader
 	follower Follower
+
+	sight atomic.Pointer[sight] // what the reader may know; nil where nothing is private
 
 	detached bool // guarded by view.mu
 }
@@ -68,10 +73,12 @@ func (s *Subscription) Head() streams.Version { return streams.Version(s.channel
 // at hand, and those in out come behind it.
 func (s *Subscription) Take(out []ring.Entry, cursor streams.Version, count, bytes int) (entries []ring.Entry, gap *wire.Missing) {
 	head := s.Head() // first: what is up to here has been in the ring
+	before := len(out)
 	out, lost := s.channel.ring.Take(out, cursor, head, count, bytes)
 	if lost > cursor {
 		gap = &wire.Missing{After: cursor, Upto: lost}
 	}
+	s.sight.Load().present(out[before:])
 	if s.view.hub.config.WithoutContiguity {
 		gap = nil
 	}
@@ -98,6 +105,10 @@ func (s *Subscription) detach() {
 	if m := s.view.members[s.reader.User]; m != nil && len(m.subs) > 0 {
 		if delete(m.subs, s); len(m.subs) == 0 {
 			s.view.following--
+			s.view.moved(s.reader.User, false)
+			if s.view.kind == room {
+				m.known = false // may be out by it, without an event of their own
+			}
 		}
 	}
 }
@@ -133,12 +144,17 @@ func (v *View) subscribe(ctx context.Context, i Interest) (*Subscription, wire.S
 	if err := v.Admit(ctx, i.Reader); err != nil {
 		return nil, wire.Subscribed{}, err
 	}
-	c, err := v.find(ctx, i.Channel)
+	c, err := v.find(ctx, i.Reader, i.Channel)
 	if err != nil {
 		return nil, wire.Subscribed{}, err
 	}
 	if i.Log != "" && i.Log != v.log {
 		i.After = wire.Option{}
+	}
+	if i.Channel == streams.GroupChannel {
+		if err := c.loadAttributes(ctx); err != nil {
+			return nil, wire.Subscribed{}, err
+		}
 	}
 	c.warm(ctx, i)
 	v.mu.Lock()
@@ -147,23 +163,32 @@ func (v *View) subscribe(ctx context.Context, i Interest) (*Subscription, wire.S
 		return nil, wire.Subscribed{}, owner.Unavailable()
 	}
 	s := &Subscription{view: v, channel: c, reader: i.Reader, follower: i.Follower}
-	if !i.Reader.Server {
-		m := v.member(i.Reader.User)
-		switch {
-		case !m.known:
-			return nil, wire.Subscribed{}, errForgotten
-		case m.role == streampb.Role_ROLE_NONE:
-			return nil, wire.Subscribed{}, streams.Reject(streams.NotMember, "not a member of this group")
+	m := v.members[i.Reader.User]
+	switch {
+	case i.Channel == streams.GroupChannel && !c.attrs.current(c):
+		return nil, wire.Subscribed{}, errForgotten
+	case i.Reader.Server:
+		if !v.exists(c) {
+			return nil, wire.Subscribed{}, notFound
 		}
+	case m == nil || !m.known:
+		return nil, wire.Subscribed{}, errForgotten
+	case !m.admitted():
+		return nil, wire.Subscribed{}, notMember
+	case !v.sees(m, c):
+		return nil, wire.Subscribed{}, notFound
+	default:
 		if len(m.subs) == 0 {
 			m.subs = map[*Subscription]struct{}{}
 			v.following++
+			v.moved(i.Reader.User, true)
 		}
 		m.subs[s] = struct{}{}
 	}
+	s.sight.Store(v.sight(i.Reader, m, c))
 	c.subs = append(c.subs, s)
 	v.hub.config.Metrics.subscriptions.Inc()
-	return s, c.answer(i), nil
+	return s, c.answer(i, s.sight.Load()), nil
 }
 
 // missed is the version after which the reader wants events, and how many of
@@ -177,10 +202,14 @@ func (i Interest) missed(head streams.Version) (after streams.Version, count int
 }
 
 // answer says where the channel stands; view.mu is held.
-func (c *channel) answer(i Interest) wire.Subscribed {
-	answer := wire.Subscribed{V: c.log.At(), N: c.log.Messages(), Log: c.view.log, Attrs: c.name == streams.GroupChannel}
+func (c *channel) answer(i Interest, sight *sight) wire.Subscribed {
+	answer := wire.Subscribed{V: c.log.At(), N: c.log.Messages(), Log: c.view.log}
+	if c.name == streams.GroupChannel {
+		answer.Attrs = c.attrs.encode()
+	}
 	after, count := i.missed(c.log.At())
 	entries := c.ring.Newest(after, count, AnswerBytes)
+	sight.present(entries)
 	for _, e := range entries {
 		answer.Events = append(answer.Events, e.JSON)
 	}
@@ -217,7 +246,7 @@ func (c *channel) warm(ctx context.Context, i Interest) {
 		c.view.hub.config.Logger.Debug("warm a ring", "group", c.view.group, "channel", c.name, "err", err)
 		return
 	}
-	entries = c.withoutRecalled(entries)
+	entries = c.dressed(entries)
 	c.view.mu.Lock()
 	defer c.view.mu.Unlock()
 	c.ring.Prepend(entries, c.log.At())

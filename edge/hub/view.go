@@ -37,6 +37,11 @@ type View struct {
 	members  map[streams.User]*member     // guarded by mu
 	// following is how many of members have subscriptions; guarded by mu.
 	following int
+	kind      string                // of the group; guarded by mu
+	settings  *streampb.Settings    // guarded by mu
+	told      streams.Seq           // up to where these two are current; guarded by mu
+	gone      bool                  // the group was deleted; guarded by mu
+	moves     map[streams.User]bool // see presence.go; guarded by mu
 }
 
 func newView(h *Hub, g streams.Group) *View {
@@ -96,6 +101,7 @@ func (v *View) begin(ctx context.Context) error {
 	for _, info := range snapshot.GetChannels() {
 		v.place(info, streams.Epoch(snapshot.GetEpoch()))
 	}
+	v.inform(snapshot)
 	v.follower.Opened()
 	v.hub.config.Metrics.views.Inc()
 	return nil
@@ -215,6 +221,7 @@ func (v *View) resync(ctx context.Context) {
 			c.log.Want(head, follow.ByResync)
 		}
 	}
+	v.inform(snapshot)
 }
 
 // compareLog closes the view if its history is not the log's of that name.

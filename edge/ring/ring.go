@@ -8,10 +8,17 @@ import (
 	"github.com/throng/throng/streams"
 )
 
-// Entry is one event and its JSON. Both are immutable.
+// Entry is one event and its JSON, all of it immutable.
 type Entry struct {
 	Event *streams.Event
 	JSON  []byte
+	// Veil is the private channel the event is about; who is not in it is told
+	// Hidden. Empty for what every reader of the ring's channel may know.
+	Veil   streams.Channel
+	Hidden []byte // nil without Veil
+	// Expires is when a message says nothing any more, ms since 1970 UTC; 0 for
+	// never.
+	Expires int64
 }
 
 // overhead is what an event costs beside its JSON: its struct, its payload and
@@ -19,7 +26,7 @@ type Entry struct {
 const overhead = 400 // bytes
 
 // Size is what the entry counts for in a budget, in bytes.
-func (e Entry) Size() int64 { return int64(2*len(e.JSON) + overhead) }
+func (e Entry) Size() int64 { return int64(2*len(e.JSON) + len(e.Hidden) + overhead) }
 
 // Ring is the newest events of one channel.
 type Ring struct {

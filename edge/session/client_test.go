@@ -45,8 +45,12 @@ type frame struct {
 		After, Upto    uint64
 	}
 	Conversation *struct {
-		Group string
-		Left  bool
+		Group, Channel string
+		Left           bool
+	}
+	Signal *struct {
+		Group, Channel, User, Type string
+		Data                       json.RawMessage
 	}
 	Bye *struct {
 		Reason  string
@@ -61,6 +65,8 @@ type client struct {
 	lastID uint64
 	queue  []frame // read and not yet returned
 	pushed []frame // without id, passed over while waiting for an answer
+	keep   bool    // everything that is read, in heard
+	heard  []string
 }
 
 func dial(t testing.TB, e *edge.Edge, protocols ...string) *client {
@@ -125,6 +131,9 @@ func (c *client) read() (frame, error) {
 		_, message, err := c.conn.ReadMessage()
 		if err != nil {
 			return frame{}, err
+		}
+		if c.keep {
+			c.heard = append(c.heard, string(message))
 		}
 		for _, line := range strings.Split(string(message), "\n") {
 			var f frame

@@ -29,6 +29,8 @@
 //	maxOutstanding  256 commands  taken and not answered on the socket; then the reader stops reading
 //	maxReads        4 commands    with large answers; further ones wait in their lane
 //	maxFollows      1,000         subscriptions; further ones are refused
+//	maxSignals      16 frames     signals for the client; further ones are dropped
+//	signalRate      100 a second  signals of the client; what is above is passed on to nobody
 //	messageBytes    64 KiB        of frames joined in one WebSocket message
 //
 // # End

@@ -67,8 +67,11 @@ func (f *follow) Ended(_ *hub.Subscription, why hub.Ended) {
 	if installed {
 		s.uninstall(f)
 		s.over = append(s.over, f)
-		if why == hub.Left {
-			s.left[f.key.group] = struct{}{}
+		switch why {
+		case hub.Left:
+			s.left[followKey{group: f.key.group}] = struct{}{}
+		case hub.Removed:
+			s.left[f.key] = struct{}{}
 		}
 	}
 	s.mu.Unlock()
@@ -176,10 +179,18 @@ func (s *session) follow(t *command.Task) (*follow, wire.Subscribed, error) {
 		return nil, wire.Subscribed{}, err
 	}
 	f := &follow{session: s, key: followKey{t.Group, t.Channel}, view: view}
-	sub, answer, err := view.Subscribe(ctx, hub.Interest{
+	interest := hub.Interest{
 		Reader: t.Reader(), Channel: t.Channel, Follower: f,
 		After: t.Command.Read.After, Tail: t.Command.Read.Tail, Log: t.Command.Read.Log,
-	})
+	}
+	sub, answer, err := view.Subscribe(ctx, interest)
+	if isCode(err, streams.NotMember) && view.EntersBySubscribing() {
+		// Who subscribes in an open room is in it.
+		if err = s.endpoint.config.Runner.Enter(ctx, t.Caller, t.Group); err == nil {
+			view.Entered(t.Caller.User)
+			sub, answer, err = view.Subscribe(ctx, interest)
+		}
+	}
 	if err != nil {
 		view.Release()
 		return nil, wire.Subscribed{}, err
@@ -188,13 +199,20 @@ func (s *session) follow(t *command.Task) (*follow, wire.Subscribed, error) {
 	return f, answer, nil
 }
 
+func isCode(err error, code streams.Code) bool {
+	return err != nil && streams.AsRejection(err).Code == code
+}
+
 // install puts f in the place of old.
 func (s *session) install(f *follow, cursor streams.Version, old *follow) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.ended {
-		if f.why == hub.Left {
+		switch f.why {
+		case hub.Left:
 			return streams.Reject(streams.NotMember, "not a member of this group")
+		case hub.Removed:
+			return streams.Reject(streams.NotFound, "no such channel")
 		}
 		return owner.Unavailable()
 	}

@@ -53,6 +53,8 @@ func (s *session) work(group streams.Group, l *lane) {
 			}
 		case first.task.Name == wire.Unsubscribe:
 			s.unsubscribe(first)
+		case first.task.Name == wire.Signal:
+			s.passSignal(first)
 		case s.beginRead():
 			s.tasks.Go(func() {
 				s.settle(first.id, s.endpoint.config.Runner.Read(s.ctx, first.task), reply{read: true})

@@ -57,15 +57,17 @@ type session struct {
 	device deviceKey // static once connected
 
 	mu        sync.Mutex
-	connected bool                       // guarded by mu
-	draining  bool                       // guarded by mu; nothing more is taken
-	closing   *closing                   // guarded by mu; set once
-	replies   []reply                    // guarded by mu; at most maxOutstanding and what the server says itself
-	follows   map[followKey]*follow      // guarded by mu; at most maxFollows
-	dirty     []*follow                  // guarded by mu; armed follows with something to take, each once
-	over      []*follow                  // guarded by mu; ended by the hub, to be released by the writer
-	lanes     map[streams.Group]*lane    // guarded by mu; those with something to do
-	left      map[streams.Group]struct{} // guarded by mu; groups to tell the end of
+	connected bool                    // guarded by mu
+	draining  bool                    // guarded by mu; nothing more is taken
+	closing   *closing                // guarded by mu; set once
+	replies   []reply                 // guarded by mu; at most maxOutstanding and what the server says itself
+	follows   map[followKey]*follow   // guarded by mu; at most maxFollows
+	dirty     []*follow               // guarded by mu; armed follows with something to take, each once
+	over      []*follow               // guarded by mu; ended by the hub, to be released by the writer
+	lanes     map[streams.Group]*lane // guarded by mu; those with something to do
+	left      map[followKey]struct{}  // guarded by mu; groups, without a channel, and channels to tell the end of
+	signals   [][]byte                // guarded by mu; frames, at most maxSignals, then they are dropped
+	allowance allowance               // of signals the peer sends; guarded by mu
 }
 
 // closing is why and how the connection ends.
@@ -91,7 +93,7 @@ func newSession(e *Endpoint, conn *websocket.Conn) *session {
 		timer:   time.NewTimer(e.config.ConnectWithin),
 		follows: map[followKey]*follow{},
 		lanes:   map[streams.Group]*lane{},
-		left:    map[streams.Group]struct{}{},
+		left:    map[followKey]struct{}{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(e.life)
 	s.hear()
@@ -121,7 +123,7 @@ func (s *session) run() {
 	for _, f := range s.follows {
 		over = append(over, f)
 	}
-	s.follows, s.over, s.dirty, s.replies = nil, nil, nil, nil
+	s.follows, s.over, s.dirty, s.replies, s.signals = nil, nil, nil, nil, nil
 	s.mu.Unlock()
 	release(over)
 }

@@ -151,9 +151,13 @@ func (s *session) gather(out *outbox) bool {
 	if len(s.replies) == 0 {
 		s.replies = nil
 	}
-	for group := range s.left {
-		out.add(wire.AppendLeft(nil, group))
-		delete(s.left, group)
+	for key := range s.left {
+		if key.channel == "" {
+			out.add(wire.AppendLeft(nil, key.group))
+		} else {
+			out.add(wire.AppendRemoved(nil, key.group, key.channel))
+		}
+		delete(s.left, key)
 	}
 	out.over = append(out.over, s.over...)
 	s.over = nil
@@ -168,6 +172,10 @@ func (s *session) gather(out *outbox) bool {
 	if len(s.dirty) == 0 {
 		s.dirty = nil
 	}
+	for _, frame := range s.signals {
+		out.add(frame)
+	}
+	s.signals = nil
 	return len(out.frames) > 0 || len(out.over) > 0
 }
 

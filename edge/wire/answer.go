@@ -39,20 +39,43 @@ func appendRejection(b []byte, r *streams.Rejection) []byte {
 	if r.RetryAfter > 0 {
 		w.signed("retry_ms", max(1, r.RetryAfter.Milliseconds()))
 	}
+	if len(r.Current) > 0 {
+		w.key("current")
+		o := object(w.b)
+		for _, a := range r.Current {
+			o.keyText(a.Key)
+			each := object(o.b)
+			if a.V != 0 {
+				each.text("value", a.Value)
+			}
+			each.number("v", uint64(a.V))
+			o.b = each.end()
+		}
+		w.b = o.end()
+	}
 	return w.end()
 }
 
 // Empty is the ok object of commands that answer nothing.
 func Empty() []byte { return []byte("{}") }
 
-// AppendWritten appends the ok object of a writing command.
-func AppendWritten(b []byte, name Name, group streams.Group, r *streampb.Result) []byte {
+// AppendWritten appends the ok object of a writing command. Who named a user in
+// the place of a group learns the group's name.
+func AppendWritten(b []byte, c *Command, r *streampb.Result) []byte {
 	w := object(b)
+	name := c.Name
 	switch name {
-	case CreateGroup, UpdateGroup:
-		w.text("group", string(group))
-	case CreateChannel:
+	case CreateGroup, UpdateGroup, DeleteGroup:
+		w.text("group", string(c.Group))
+	case CreateChannel, UpdateChannel, DeleteChannel:
 		w.text("channel", r.GetChannel())
+	case Invite:
+		w.text("invite", c.Write.GetInvite().GetInvite())
+		w.some("code", c.Code)
+	default:
+		if c.Peer != "" {
+			w.text("group", string(c.Group))
+		}
 	}
 	w.number("v", r.GetV())
 	if name == Send {
@@ -65,6 +88,9 @@ func AppendWritten(b []byte, name Name, group streams.Group, r *streampb.Result)
 	}
 	if r.GetAlready() {
 		w.flag("already", true)
+	}
+	if r.GetWaiting() {
+		w.flag("waiting", true)
 	}
 	return w.end()
 }
@@ -86,7 +112,7 @@ type Subscribed struct {
 	Log    string
 	Events [][]byte // from AppendEvent, oldest first, ending at V
 	Gap    *Missing // what was left out before them
-	Attrs  bool     // channel @: say its attributes, of which there are none yet
+	Attrs  []byte   // channel @: its attributes as of V, from AppendAttributes; nil for none
 }
 
 // AppendSubscribed appends the ok object of subscribe.
@@ -100,8 +126,8 @@ func AppendSubscribed(b []byte, s Subscribed) []byte {
 		w.key("gap")
 		w.b = appendMissing(w.b, *s.Gap)
 	}
-	if s.Attrs {
-		w.raw("attrs", Empty())
+	if s.Attrs != nil {
+		w.raw("attrs", s.Attrs)
 	}
 	return w.end()
 }
@@ -121,53 +147,6 @@ func AppendHistory(b []byte, messages [][]byte, more bool) []byte {
 	w := object(b)
 	w.array("messages", messages)
 	w.flag("more", more)
-	return w.end()
-}
-
-// AppendGroup appends the ok object of group. The group's own channels @ and
-// @members are left out: they are there in every group.
-func AppendGroup(b []byte, group streams.Group, info *streampb.GroupInfo) []byte {
-	w := object(b)
-	w.text("group", string(group))
-	w.text("kind", info.GetKind())
-	w.text("name", info.GetName())
-	w.text("role", streams.RoleName(info.GetRole()))
-	w.key("settings")
-	w.b = appendSettings(w.b, info.GetSettings())
-	var channels [][]byte
-	for _, c := range info.GetChannels() {
-		if name := c.GetChannel(); name == "" || name[0] == '@' {
-			continue
-		}
-		o := object(nil)
-		o.text("channel", c.GetChannel())
-		o.text("kind", c.GetKind())
-		o.text("name", c.GetName())
-		o.number("v", c.GetV())
-		o.number("n", c.GetN())
-		channels = append(channels, o.end())
-	}
-	w.array("channels", channels)
-	w.number("members", info.GetMembers())
-	w.number("v", info.GetV())
-	w.signed("created", info.GetCreated())
-	return w.end()
-}
-
-// AppendMembers appends the ok object of members.
-func AppendMembers(b []byte, page *streampb.MemberPage) []byte {
-	w := object(b)
-	members := make([][]byte, 0, len(page.GetMembers()))
-	for _, m := range page.GetMembers() {
-		o := object(nil)
-		o.text("user", m.GetUser())
-		o.text("role", streams.RoleName(m.GetRole()))
-		o.signed("joined", m.GetJoined())
-		members = append(members, o.end())
-	}
-	w.array("members", members)
-	w.some("after", page.GetAfter())
-	w.number("count", page.GetCount())
 	return w.end()
 }
 

@@ -23,29 +23,44 @@ const (
 	Unsubscribe   Name = "unsubscribe"
 	Pull          Name = "pull"
 	History       Name = "history"
+	Attrs         Name = "attrs"
 	Group         Name = "group"
 	Members       Name = "members"
+	Presence      Name = "presence"
 	CreateGroup   Name = "create_group"
 	UpdateGroup   Name = "update_group"
+	DeleteGroup   Name = "delete_group"
 	CreateChannel Name = "create_channel"
+	UpdateChannel Name = "update_channel"
+	DeleteChannel Name = "delete_channel"
 	Join          Name = "join"
 	Leave         Name = "leave"
+	Member        Name = "member"
+	Invite        Name = "invite"
+	InviteRevoke  Name = "invite_revoke"
+	Block         Name = "block"
+	Unblock       Name = "unblock"
 	Send          Name = "send"
 	Edit          Name = "edit"
 	Recall        Name = "recall"
+	React         Name = "react"
+	Unreact       Name = "unreact"
+	Pin           Name = "pin"
+	Unpin         Name = "unpin"
+	AttrSet       Name = "attr_set"
+	Signal        Name = "signal"
 )
 
 // Names lists them in the order of the contract.
 var Names = []Name{
-	Connect, Ping, Subscribe, Unsubscribe, Pull, History, Group, Members,
-	CreateGroup, UpdateGroup, CreateChannel, Join, Leave, Send, Edit, Recall,
+	Connect, Ping, Subscribe, Unsubscribe, Pull, History, Attrs, Group, Members, Presence,
+	CreateGroup, UpdateGroup, DeleteGroup, CreateChannel, UpdateChannel, DeleteChannel,
+	Join, Leave, Member, Invite, InviteRevoke, Block, Unblock,
+	Send, Edit, Recall, React, Unreact, Pin, Unpin, AttrSet, Signal,
 }
 
 // Later lists the commands of the contract this version does not have.
-var Later = []Name{
-	"sync", "search", "attrs", "presence", "react", "unreact", "pin", "unpin", "hide", "read", "notify",
-	"attr_set", "signal", "delete_group", "update_channel", "delete_channel", "member",
-}
+var Later = []Name{"sync", "search", "hide", "read", "notify"}
 
 // Command is one command, parsed and checked as far as that needs nothing but
 // its own bytes.
@@ -55,7 +70,16 @@ type Command struct {
 	Channel streams.Channel // likewise
 	Token   string          // connect
 	Device  streams.Device  // connect; empty for none
-	Read    Read            // subscribe, pull, history, members
+	Read    Read            // subscribe, pull, history, members, attrs
+	// Peer is the other user of a direct group: then the group is theirs and the
+	// caller's, and no name of it was given.
+	Peer streams.User
+	// Code is the code a new invitation shall have, empty for one the edge makes
+	// up, and Lasts how long it may be used, in ms, not given for ever.
+	Code  string
+	Lasts Option
+	// Signal is set for signal.
+	Signal *Hint
 	// Write is set for the writing commands: all but user, server and the
 	// names the edge makes up.
 	Write *streampb.Command
@@ -76,6 +100,8 @@ type Read struct {
 	Hint   bool // subscribe: mode hint
 	Behind streams.User
 	Role   streampb.Role
+	Online bool     // members: only who has a connection
+	Keys   []string // attrs: only these; nil for all
 }
 
 // ClientID is what the sender named the command, zero for nothing.

@@ -17,10 +17,13 @@
 // # Out
 //
 //	{"id":7,"ok":{…}}                                   an answer
-//	{"id":7,"error":{"code","message","retry_ms"?}}     a refusal; id 0 if it could not be read
+//	{"id":7,"error":{"code","message","retry_ms"?,
+//	  "current"?}}                                      a refusal; id 0 if it could not be read
 //	{"block":{"group","channel","events":[…]}}          up to [BlockEvents] events of one channel
 //	{"gap":{"group","channel","after","upto"}}          after < v <= upto were not delivered
 //	{"conversation":{"group","left":true}}              the user is no member any more
+//	{"conversation":{"group","channel","left":true}}    the channel is not there for the user any more
+//	{"signal":{"group","channel","user","type","data"}} somebody's signal; nothing of it is stored
 //	{"bye":{"reason","retry_ms"}}                       the edge is about to close
 //
 // Events have one flat form, see [AppendEvent]; it is made once per event and
@@ -31,5 +34,6 @@
 //
 //	MaxFrame     128 KiB  a WebSocket message, an HTTP or NATS body
 //	BlockEvents  10       events of one block frame
+//	MaxSignal    4 KiB    the data of a signal
 //	streams.Max…          what is inside a command
 package wire

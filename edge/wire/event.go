@@ -12,12 +12,28 @@ import (
 //	  reply_to? priority? expires?                          message
 //	target body                                             edit
 //	target                                                  recall
-//	group_kind name settings                                group_update, on @
-//	target_channel channel_kind name                        channel_create, on @
-//	member role reason?                                     join, on @members
-//	member reason?                                          leave, on @members
+//	target emoji count                                      react, unreact; how many have it after
+//	target                                                  pin, unpin
+//	group_kind name settings deleted? reason?               group_update, on @
+//	target_channel channel_kind name parent? members?
+//	  settings                                              channel_create, on @
+//	target_channel name settings added? removed?            channel_update, on @
+//	target_channel reason?                                  channel_delete, on @
+//	key value auto_delete? protected?                       attr_set, on @ or the channel it is of
+//	key reason?                                             attr_del, likewise
+//	member role reason? invite? members?                    join, on @members
+//	member reason? members?                                 leave, kick, on @members
+//	member role reason?                                     role, on @members
+//	member until? reason?                                   mute, on @members; without until: for good
+//	member until? reason? members?                          ban, likewise
+//	member reason?                                          unmute, unban, join_request, join_decline
+//	member user_groups                                      user_groups, on @members
+//	member invite expires? uses?                            invite, on @members; member made it
+//	member invite                                           invite_revoke, on @members
+//	member                                                  block, unblock: member takes nothing of the other
 //
-// A recalled message, and an edit of one, is told by [AppendRecalled].
+// What a reader may not know is told by [AppendHidden], what it said no more
+// by [AppendRecalled] and [AppendExpired].
 func AppendEvent(b []byte, e *streams.Event) []byte {
 	w := object(b)
 	w.envelope(e)
@@ -29,23 +45,57 @@ func AppendEvent(b []byte, e *streams.Event) []byte {
 		w.body(p.GetBody(), p.GetBodyJson())
 	case streams.MessageRecalled:
 		w.number("target", p.GetTarget())
-	case streams.GroupUpdated:
-		w.text("group_kind", p.GetKind())
-		w.text("name", p.GetName())
-		w.key("settings")
-		w.b = appendSettings(w.b, p.GetSettings())
-	case streams.ChannelCreated:
-		w.text("target_channel", p.GetChannel())
-		w.text("channel_kind", p.GetKind())
-		w.text("name", p.GetName())
-	case streams.MemberJoined:
-		w.text("member", p.GetMember())
-		w.text("role", streams.RoleName(p.GetRole()))
-		w.some("reason", p.GetReason())
-	case streams.MemberLeft:
-		w.text("member", p.GetMember())
-		w.some("reason", p.GetReason())
+	case streams.Reacted:
+		w.reaction(p.GetTarget(), p.GetEmoji(), p.GetCount())
+	case streams.Unreacted:
+		w.reaction(p.GetTarget(), p.GetEmoji(), p.GetCount())
+	case streams.Pinned:
+		w.number("target", p.GetTarget())
+	case streams.Unpinned:
+		w.number("target", p.GetTarget())
+	default:
+		if !w.groupEvent(e) {
+			w.memberEvent(e)
+		}
 	}
+	return w.end()
+}
+
+func (w *writer) reaction(target uint64, emoji string, count uint64) {
+	w.number("target", target)
+	w.text("emoji", emoji)
+	w.number("count", count)
+}
+
+// AppendHidden appends an event a reader may not know: where it stands, so
+// that versions have no hole, and nothing else.
+//
+//	group channel v n seq kind:"hidden" ts
+func AppendHidden(b []byte, e *streams.Event) []byte {
+	w := object(b)
+	w.text("group", string(e.Group))
+	w.text("channel", string(e.Channel))
+	w.number("v", uint64(e.V))
+	w.number("n", uint64(e.N))
+	w.number("seq", uint64(e.Seq))
+	w.text("kind", "hidden")
+	w.signed("ts", e.TS)
+	return w.end()
+}
+
+// AppendExpired appends a message whose time has passed: its place in the log
+// without what it said.
+//
+//	type body:"" expires expired:true
+func AppendExpired(b []byte, e *streams.Event) []byte {
+	w := object(b)
+	w.envelope(e)
+	if p, ok := e.Payload.(streams.MessagePosted); ok {
+		w.text("type", p.GetType())
+		w.text("body", "")
+		w.signed("expires", p.GetExpires())
+	}
+	w.flag("expired", true)
 	return w.end()
 }
 
@@ -110,38 +160,4 @@ func (w *writer) message(m *streampb.MessagePosted) {
 	if ts := m.GetExpires(); ts != 0 {
 		w.signed("expires", ts)
 	}
-}
-
-// Message is a message as it reads now.
-type Message struct {
-	N        streams.Number
-	V        streams.Version
-	Seq      streams.Seq
-	TS       int64
-	User     streams.User
-	ClientID streams.ClientID
-	Posted   *streampb.MessagePosted // with the current body
-	EditedTS int64                   // ms since 1970 UTC, 0: never edited
-	Recalled bool                    // then only N says anything
-}
-
-// AppendMessage appends a message of a history page. A recalled one is its
-// number and that it was recalled.
-func AppendMessage(b []byte, m *Message) []byte {
-	w := object(b)
-	w.number("n", uint64(m.N))
-	if m.Recalled {
-		w.flag("recalled", true)
-		return w.end()
-	}
-	w.number("v", uint64(m.V))
-	w.number("seq", uint64(m.Seq))
-	w.signed("ts", m.TS)
-	w.text("user", string(m.User))
-	w.clientID(m.ClientID)
-	w.message(m.Posted)
-	if m.EditedTS != 0 {
-		w.signed("edited_ts", m.EditedTS)
-	}
-	return w.end()
 }

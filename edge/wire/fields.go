@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"github.com/throng/throng/streams"
@@ -135,6 +136,33 @@ func (f *fields) texts(name string, limit int) []string {
 		list = append(list, unquote(item))
 	}
 	return list
+}
+
+// users is a list of users, each once.
+func (f *fields) users(name string, limit int) []string {
+	list := f.texts(name, limit)
+	for _, s := range list {
+		if _, err := streams.ParseUser(s); err != nil {
+			f.bad("%s must be a list of users", name)
+		}
+	}
+	return unique(list)
+}
+
+// names is a list of names like those of users, each once.
+func (f *fields) names(name string, limit int) []string {
+	list := f.texts(name, limit)
+	for _, s := range list {
+		if _, err := streams.ParseUser(s); err != nil {
+			f.bad("%s must be a list of names of 1 to %d of A-Z a-z 0-9 _ -", name, streams.MaxName)
+		}
+	}
+	return unique(list)
+}
+
+func unique(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 func (f *fields) group() streams.Group {

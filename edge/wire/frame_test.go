@@ -156,6 +156,11 @@ func FuzzParseFrame(f *testing.F) {
 		`{"id":7,"ping":{}}`, `{"id":7,"pull":{"group":"g","channel":"c","after":1}}`, `{"id":1,"x":[{"a":"\"]"}]}`, `{"id":`,
 		`{"id":7,"send":{"group":"g","channel":"c","type":"t","body":{"a":[1,"}"]},"mentions":["a","b"]}}`,
 		`{"id":7,"update_group":{"group":"g","settings":{"join":"open","slow_mode_ms":5}}}`, `{"\u0069d":3,"ping":{}}`,
+		`{"id":7,"create_channel":{"group":"g","kind":"thread","parent":{"channel":"c","n":1},"settings":{"write":"admin"}}}`,
+		`{"id":7,"member":{"group":"g","user":"u","do":"mute","until":5,"reason":"x","user_groups":["a"]}}`,
+		`{"id":7,"attr_set":{"group":"g","set":{"a:b":"v"},"del":["c"],"if_v":{"a:b":0}}}`, `{"id":7,"send":{"user":"u","body":"x"}}`,
+		`{"id":7,"react":{"group":"g","channel":"c","n":1,"emoji":"x"}}`, `{"id":7,"signal":{"group":"g","channel":"c","type":"t","data":{"a":[]}}}`,
+		`{"id":7,"attrs":{"group":"g","keys":["a"],"after":1}}`, `{"id":7,"invite":{"group":"g","code":"12345678","expires_in_ms":1}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -185,6 +190,11 @@ func FuzzParseFrame(f *testing.F) {
 		}
 		if send := c.Write.GetSend(); send != nil && (len(send.GetBody()) == 0 || len(send.GetBody()) > streams.MaxBody) {
 			t.Fatalf("body of %d bytes", len(send.GetBody()))
+		}
+		for key, value := range c.Write.GetAttrSet().GetSet() {
+			if key == "" || len(key) > streams.MaxAttributeKey || len(value) > streams.MaxAttribute || !utf8.ValidString(value) {
+				t.Fatalf("attribute %q of %d bytes", key, len(value))
+			}
 		}
 	})
 }

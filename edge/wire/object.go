@@ -27,6 +27,15 @@ func (w *writer) key(name string) {
 	w.b = append(w.b, '"', ':')
 }
 
+// keyText begins a member whose name came from outside.
+func (w *writer) keyText(name string) {
+	if w.begun {
+		w.b = append(w.b, ',')
+	}
+	w.begun = true
+	w.b = append(appendString(w.b, name), ':')
+}
+
 func (w *writer) text(name, s string) {
 	w.key(name)
 	w.b = appendString(w.b, s)
@@ -62,12 +71,19 @@ func (w *writer) raw(name string, value []byte) {
 
 // list is strings, left out when there are none.
 func (w *writer) list(name string, items []string) {
-	if len(items) == 0 {
-		return
+	if len(items) > 0 {
+		w.strings(name, items)
 	}
+}
+
+// strings is a list that is there even without an item.
+func (w *writer) strings(name string, items []string) {
 	w.key(name)
+	w.b = append(w.b, '[')
 	for i, s := range items {
-		w.b = append(w.b, "[,"[min(i, 1)])
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
 		w.b = appendString(w.b, s)
 	}
 	w.b = append(w.b, ']')
@@ -95,8 +111,13 @@ func (w *writer) body(body []byte, isJSON bool) {
 		w.b = appendString(w.b, body)
 		return
 	}
+	w.line(body)
+}
+
+// line appends JSON from outside without its newlines.
+func (w *writer) line(value []byte) {
 	start := len(w.b)
-	w.b = append(w.b, body...)
+	w.b = append(w.b, value...)
 	for rest := w.b[start:]; ; {
 		i := bytes.IndexByte(rest, '\n')
 		if i < 0 {

@@ -47,6 +47,34 @@ func AppendLeft(b []byte, group streams.Group) []byte {
 	return w.end()
 }
 
+// AppendRemoved appends the frame that tells a user of a channel that is no
+// longer there for them: they were taken out of it, or it was deleted.
+func AppendRemoved(b []byte, group streams.Group, channel streams.Channel) []byte {
+	w := object(b)
+	w.key("conversation")
+	o := object(w.b)
+	o.text("group", string(group))
+	o.text("channel", string(channel))
+	o.flag("left", true)
+	w.b = o.end()
+	return w.end()
+}
+
+// AppendSignal appends the frame that passes a signal on.
+func AppendSignal(b []byte, group streams.Group, channel streams.Channel, user streams.User, h *Hint) []byte {
+	w := object(b)
+	w.key("signal")
+	o := object(w.b)
+	o.text("group", string(group))
+	o.text("channel", string(channel))
+	o.text("user", string(user))
+	o.text("type", h.Type)
+	o.key("data")
+	o.line(h.Data)
+	w.b = o.end()
+	return w.end()
+}
+
 // AppendBye appends the last frame of a session.
 func AppendBye(b []byte, reason string, retry time.Duration) []byte {
 	w := object(b)

@@ -31,7 +31,7 @@ func (f *fields) settings() *streampb.SettingsPatch {
 func (f *fields) setting(patch *streampb.SettingsPatch, key string) {
 	switch key {
 	case "join":
-		patch.Join = f.oneOf(key, "open", "invite")
+		patch.Join = f.oneOf(key, "open", "invite", "approval")
 	case "mute_all":
 		if on, given := f.flag(key); given {
 			patch.MuteAll = proto.Bool(on)
@@ -55,6 +55,14 @@ func (f *fields) setting(patch *streampb.SettingsPatch, key string) {
 		}
 	case "room_idle_ms":
 		patch.RoomIdleMs = f.signed(key)
+	case "edit_window_ms":
+		patch.EditWindowMs = f.signed(key)
+	case "threads":
+		if role, given := f.role(key); given {
+			patch.Threads = role.Enum()
+		}
+	case "hook":
+		patch.Hook = f.oneOf(key, "", "open", "closed")
 	default:
 		f.bad("settings has a key that is no setting")
 	}
@@ -92,5 +100,12 @@ func appendSettings(b []byte, s *streampb.Settings) []byte {
 	o.text("mention_all", streams.RoleName(s.GetMentionAll()))
 	o.text("attrs", streams.RoleName(s.GetAttrs()))
 	o.signed("room_idle_ms", s.GetRoomIdleMs())
+	o.signed("edit_window_ms", s.GetEditWindowMs())
+	threads := s.GetThreads()
+	if threads == streampb.Role_ROLE_NONE {
+		threads = streampb.Role_ROLE_MEMBER
+	}
+	o.text("threads", streams.RoleName(threads))
+	o.some("hook", s.GetHook())
 	return o.end()
 }

@@ -2427,6 +2427,7 @@ type ReadMembers struct {
 	After         string                 `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"` // a user, exclusive
 	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
 	Role          Role                   `protobuf:"varint,3,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // ROLE_NONE for all
+	Online        bool                   `protobuf:"varint,4,opt,name=online,proto3" json:"online,omitempty"`                        // only who has a connection
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2480,6 +2481,13 @@ func (x *ReadMembers) GetRole() Role {
 		return x.Role
 	}
 	return Role_ROLE_NONE
+}
+
+func (x *ReadMembers) GetOnline() bool {
+	if x != nil {
+		return x.Online
+	}
+	return false
 }
 
 // ReadAccess asks what a user may read in a group: an edge asks it once per
@@ -4038,11 +4046,12 @@ const file_command_proto_rawDesc = "" +
 	"\x04here\x18\x02 \x03(\tR\x04here\x12\x12\n" +
 	"\x04gone\x18\x03 \x03(\tR\x04gone\x12\x14\n" +
 	"\x05whole\x18\x04 \x01(\bR\x05whole\"\x0e\n" +
-	"\fReadPresence\"e\n" +
+	"\fReadPresence\"}\n" +
 	"\vReadMembers\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\tR\x05after\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12*\n" +
-	"\x04role\x18\x03 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\"\f\n" +
+	"\x04role\x18\x03 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
+	"\x06online\x18\x04 \x01(\bR\x06online\"\f\n" +
 	"\n" +
 	"ReadAccess\"\x0e\n" +
 	"\fReadSnapshot\"\b\n" +

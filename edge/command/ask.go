@@ -1,0 +1,67 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/throng/throng/edge/wire"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+func (r *Runner) ask(ctx context.Context, t *Task, command *streampb.Command) (*streampb.Result, error) {
+	command.Group, command.User, command.Server = string(t.Group), string(t.Caller.User), t.Caller.Server
+	return r.config.Owner.Ask(ctx, r.config.Owner.Partition(t.Group), command)
+}
+
+func (r *Runner) group(ctx context.Context, t *Task) ([]byte, error) {
+	result, err := r.ask(ctx, t, &streampb.Command{Body: &streampb.Command_GroupInfo{GroupInfo: &streampb.ReadGroup{}}})
+	if err != nil {
+		return nil, err
+	}
+	return wire.AppendGroup(nil, t.Group, result.GetGroupInfo()), nil
+}
+
+func (r *Runner) members(ctx context.Context, t *Task) ([]byte, error) {
+	limit := uint32(min(t.Command.Read.Limit.Or(membersDefault), membersMost))
+	result, err := r.ask(ctx, t, &streampb.Command{Body: &streampb.Command_Members{Members: &streampb.ReadMembers{
+		After: string(t.Command.Read.Behind), Role: t.Command.Read.Role, Online: t.Command.Read.Online,
+		Limit: limit,
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	page := result.GetMembers()
+	if page.GetElsewhere() {
+		list, err := r.config.Loader.Members(ctx, &streampb.MemberQuery{
+			Group: string(t.Group), After: string(t.Command.Read.Behind), Limit: limit, Role: t.Command.Read.Role,
+		})
+		if err != nil {
+			return nil, err
+		}
+		page.Members, page.After = list.GetMembers(), list.GetAfter()
+	}
+	return wire.AppendMembers(nil, page, time.Now().UnixMilli()), nil
+}
+
+// presence asks the owner, who hears of all edges.
+func (r *Runner) presence(ctx context.Context, t *Task) ([]byte, error) {
+	result, err := r.ask(ctx, t, &streampb.Command{Body: &streampb.Command_ReadPresence{ReadPresence: &streampb.ReadPresence{}}})
+	if err != nil {
+		return nil, err
+	}
+	return wire.AppendPresence(nil, result.GetPresence()), nil
+}
+
+// Enter lets a user into an open room, because they subscribe there. Errors
+// are [*streams.Rejection].
+func (r *Runner) Enter(ctx context.Context, caller Caller, g streams.Group) error {
+	t, err := r.Prepare(caller, wire.Command{
+		Name: wire.Join, Group: g, Write: &streampb.Command{Body: &streampb.Command_Join{Join: &streampb.Join{}}},
+	}, time.Now())
+	if err != nil {
+		return err
+	}
+	t.Write.Present = true
+	return r.Write(ctx, []*Task{t})[0].Err
+}

@@ -1,0 +1,115 @@
+package hub
+
+import (
+	"time"
+
+	"github.com/throng/throng/edge/ring"
+	"github.com/throng/throng/edge/wire"
+	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/streampb"
+)
+
+// sight is what one reader may know of one channel's events. It is immutable,
+// so that what is delivered needs no lock of the view. nil hides what is
+// private and nothing else: whoever was forgotten sees too little, not too
+// much.
+type sight struct {
+	all bool // a back end
+	// floor hides events before it: those before the reader's join, where the
+	// group shows its history since then only. 0 hides none.
+	floor streams.Seq
+	// seen are the private channels whose events on @ are told in full.
+	seen map[streams.Channel]struct{}
+}
+
+// hides reports whether the reader may know only that there is an event.
+func (s *sight) hides(e *ring.Entry) bool {
+	if s == nil {
+		return e.Veil != ""
+	}
+	if s.all {
+		return false
+	}
+	if e.Veil != "" {
+		if _, seen := s.seen[e.Veil]; !seen {
+			return true
+		}
+	}
+	return e.Event.Seq < s.floor
+}
+
+// present gives entries the form the reader may have, in place.
+func (s *sight) present(entries []ring.Entry) {
+	for i := range entries {
+		e := &entries[i]
+		switch {
+		case s.hides(e) && e.Hidden != nil:
+			e.JSON = e.Hidden
+		case s.hides(e):
+			e.JSON = wire.AppendHidden(nil, e.Event)
+		case past(e.Expires):
+			e.JSON = wire.AppendExpired(nil, e.Event)
+		}
+	}
+}
+
+// changes reports whether present would change any of them.
+func (s *sight) changes(entries []ring.Entry) bool {
+	for i := range entries {
+		if s.hides(&entries[i]) || past(entries[i].Expires) {
+			return true
+		}
+	}
+	return false
+}
+
+// past reports whether a time that is set lies in the past.
+func past(expires int64) bool { return expires != 0 && expires <= time.Now().UnixMilli() }
+
+// Expired reports whether a message's time has passed.
+func Expired(m *streampb.MessagePosted) bool { return past(m.GetExpires()) }
+
+// sight returns what a reader may know of a channel; mu is held.
+func (v *View) sight(r Reader, m *member, c *channel) *sight {
+	if r.Server {
+		return &sight{all: true}
+	}
+	s := sight{floor: v.floor(m)}
+	if c.name == streams.GroupChannel {
+		s.seen = map[streams.Channel]struct{}{}
+		for name := range m.named {
+			s.seen[name] = struct{}{}
+		}
+		if len(m.userGroups) > 0 {
+			for name, other := range v.channels {
+				if other.kind == private && m.inOneOf(other.readGroups) {
+					s.seen[name] = struct{}{}
+				}
+			}
+		}
+	}
+	if s.floor == 0 && s.seen == nil {
+		return nil // ordinary: nothing to compare
+	}
+	return &s
+}
+
+// floor is where the history begins for a member; mu is held.
+func (v *View) floor(m *member) streams.Seq {
+	if v.settings.GetHistory() == "since_join" {
+		return m.joined
+	}
+	return 0
+}
+
+// look is what a reader may know of a channel, for one read of it. A reader
+// that was forgotten meanwhile sees nothing private.
+func (v *View) look(r Reader, c *channel) *sight {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	m := v.members[r.User]
+	if !m.admitted() {
+		m = &member{joined: streams.MaxInteger} // hides too much
+	}
+	return v.sight(r, m, c)
+}
