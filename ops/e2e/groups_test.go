@@ -276,3 +276,23 @@ func TestPrivateChannelOverTwoEdges(t *testing.T) {
 		return isRefusal(inside.call("history", object{"group": "g1", "channel": "vault"}, nil), "not_found")
 	})
 }
+
+// Who subscribes in an open room is in it, on any edge; who is banned is out at
+// once and stays out.
+func TestRoomsTakeWhoSubscribes(t *testing.T) {
+	s := startServer(t)
+	other := startEdge(t, s.nats)
+	must(t, s.listen, "dev:alice", "create_group", object{"group": "r1", "kind": "room", "name": "R"})
+	must(t, s.listen, "dev:alice", "create_channel", object{"group": "r1", "channel": "stage", "kind": "public", "name": "Stage"})
+	bob := connect(t, other, "dev:bob")
+	bob.refused(t, "not_member", "history", object{"group": "r1", "channel": "stage"})
+	bob.mustSubscribe(t, "r1", "stage", nil)
+	bob.must(t, "send", object{"group": "r1", "channel": "stage", "body": "here"})
+	bob.await(t, "r1", "stage", 1)
+	bob.must(t, "attr_set", object{"group": "r1", "set": object{"seat": "bob"}})
+	must(t, s.listen, "dev:alice", "member", object{"group": "r1", "user": "bob", "do": "ban"})
+	streamtest.Eventually(t, patience, "bob is out", func() bool {
+		return isRefusal(bob.call("history", object{"group": "r1", "channel": "stage"}, nil), "not_member")
+	})
+	bob.refused(t, "banned", "subscribe", object{"group": "r1", "channel": "stage"})
+}
