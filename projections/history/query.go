@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/projections/clickhouse"
+	"github.com/throng/throng/projections/groups"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
 )
@@ -146,6 +147,18 @@ func withoutBody(data []byte) ([]byte, error) {
 	return proto.Marshal(e)
 }
 
+func (s *Service) answerMembers(ctx context.Context, data []byte) ([]byte, error) {
+	query := &streampb.MemberQuery{}
+	if err := proto.Unmarshal(data, query); err != nil {
+		return nil, streams.Reject(streams.BadRequest, "the query cannot be read")
+	}
+	list, err := groups.Members(ctx, s.db, query, s.room())
+	if err != nil {
+		return nil, err
+	}
+	return proto.Marshal(list)
+}
+
 func (s *Service) answerHistory(ctx context.Context, data []byte) ([]byte, error) {
 	query := &streampb.HistoryQuery{}
 	if err := proto.Unmarshal(data, query); err != nil {
@@ -158,16 +171,21 @@ func (s *Service) answerHistory(ctx context.Context, data []byte) ([]byte, error
 	return proto.Marshal(page)
 }
 
-// history reads messages as they are now: newest first below before where that
-// is set, else oldest first above after.
+// history reads messages with their reactions as they are now: newest first
+// below before where that is set, else oldest first above after.
 func (s *Service) history(ctx context.Context, query *streampb.HistoryQuery) (*streampb.HistoryPage, error) {
 	key, err := channelOf(query.GetGroup(), query.GetChannel())
 	if err != nil {
 		return nil, err
 	}
+	if query.GetUser() != "" {
+		if _, err := streams.ParseUser(query.GetUser()); err != nil {
+			return nil, err
+		}
+	}
 	page := &streampb.HistoryPage{}
-	// First how far the channel is stored, then the messages: those are stored
-	// before their events, so they hold at least this.
+	// First how far the channel is stored, then the messages and reactions: those
+	// are stored before their events, so they hold at least this.
 	const newest = "SELECT v FROM events" + ofChannel + " ORDER BY `group` DESC, channel DESC, v DESC LIMIT 1"
 	err = s.db.Query(ctx, newest, key.params(), func(scan func(...any) error) error { return scan(&page.Through) })
 	if err != nil {
@@ -201,5 +219,5 @@ func (s *Service) history(ctx context.Context, query *streampb.HistoryQuery) (*s
 	if err != nil {
 		return nil, fmt.Errorf("read messages: %w", err)
 	}
-	return page, nil
+	return page, s.react(ctx, key, query.GetUser(), page, s.room())
 }
