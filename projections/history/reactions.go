@@ -3,6 +3,8 @@ package history
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -80,7 +82,7 @@ func emojiColumns(reactions []*reaction) []clickhouse.Column {
 	}
 }
 
-// react adds their reactions to a page of messages, marks the user's own, and
+// react adds their reactions to a page of messages, by emoji, marks the user's own, and
 // cuts the page where it no longer fits into room bytes.
 func (s *Service) react(ctx context.Context, key channelKey, user string, page *streampb.HistoryPage, room int) error {
 	numbers := make([]uint64, 0, len(page.Messages))
@@ -95,30 +97,43 @@ func (s *Service) react(ctx context.Context, key channelKey, user string, page *
 		return nil
 	}
 	const (
-		counts = "SELECT n, emoji, count, false AS mine FROM reaction_counts FINAL" + ofChannel +
+		counts = "SELECT n, emoji, count, false FROM reaction_counts FINAL" + ofChannel +
 			" AND n IN {numbers:Array(UInt64)} AND count > 0"
-		withMine = "SELECT n, emoji, max(count) AS count, max(mine) AS mine FROM (" + counts +
-			" UNION ALL SELECT n, emoji, 0, true FROM reactions FINAL" + ofChannel +
-			" AND n IN {numbers:Array(UInt64)} AND user = {user:String} AND removed = 0) GROUP BY n, emoji HAVING count > 0"
-		ordered = " ORDER BY n, emoji"
+		mine = " UNION ALL SELECT n, emoji, 0, true FROM reactions FINAL" + ofChannel +
+			" AND n IN {numbers:Array(UInt64)} AND user = {user:String} AND removed = 0"
 	)
 	params := key.params()
 	params["numbers"] = numbers
-	text := counts + ordered
+	text := counts
 	if user != "" {
-		text, params["user"] = withMine+ordered, user
+		text, params["user"] = counts+mine, user
 	}
-	err := s.db.Query(ctx, text, params, func(scan func(...any) error) error {
+	type placed struct {
+		n     uint64
+		emoji string
+	}
+	own := map[placed]bool{}
+	err := s.db.Query(ctx, text+onOneThread, params, func(scan func(...any) error) error {
 		var n uint64
 		r := &streampb.Reaction{}
 		if err := scan(&n, &r.Emoji, &r.Count, &r.Mine); err != nil {
 			return err
 		}
-		at[n].Reactions = append(at[n].Reactions, r)
+		if r.Mine {
+			own[placed{n, r.Emoji}] = true
+		} else {
+			at[n].Reactions = append(at[n].Reactions, r)
+		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read reactions: %w", err)
+	}
+	for n, m := range at {
+		slices.SortFunc(m.Reactions, func(a, b *streampb.Reaction) int { return strings.Compare(a.Emoji, b.Emoji) })
+		for _, r := range m.Reactions {
+			r.Mine = own[placed{n, r.Emoji}]
+		}
 	}
 	for i, m := range page.Messages {
 		if room -= proto.Size(m) + 8; room < 0 && i > 0 {
