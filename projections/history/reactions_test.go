@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/throng/throng/projections/engine/enginetest"
 	"github.com/throng/throng/projections/logtest"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
@@ -50,7 +51,19 @@ func reactionsIn(page *streampb.HistoryPage) string {
 }
 
 func TestHistoryTellsTheReactions(t *testing.T) {
-	n := stored(t, reacted())
+	dsn := enginetest.DSN(t)
+	sink := NewSink(logtest.DB(t, dsn))
+	for _, table := range []string{"reactions", "reaction_counts"} { // old rows stay beside new ones
+		if err := sink.db.Exec(t.Context(), "SYSTEM STOP MERGES "+table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, record := range records(reacted().Events) {
+		if _, err := sink.Write(t.Context(), Batch{Records: []Record{record}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := serve(t, dsn)
 	for _, q := range []struct {
 		name  string
 		query *streampb.HistoryQuery
