@@ -45,7 +45,7 @@ func newMetrics() *metrics {
 			Name: "throng_projection_refused_total", Help: "Entries of the log that could not be read as events and were set aside in events_refused.",
 		}),
 		orphans: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "throng_projection_orphans_total", Help: "Edits and recalls whose message is not stored.",
+			Name: "throng_projection_orphans_total", Help: "Edits and recalls whose message, and changes of channels whose creation, is not stored.",
 		}),
 		lost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "throng_projection_lost_events_total", Help: "Events that were purged from the log before they were stored. More than 0 is a hole in history.",
@@ -76,7 +76,8 @@ func (m *metrics) stored(batch half, elapsed time.Duration) {
 	m.seconds.Observe(elapsed.Seconds())
 	m.batches.Inc()
 	m.rows.WithLabelValues("events").Add(float64(len(batch.batch.Records)))
-	m.rows.WithLabelValues("messages").Add(float64(batch.written.Messages))
-	m.rows.WithLabelValues("events_refused").Add(float64(len(batch.batch.Refusals)))
+	for table, rows := range batch.written.Rows {
+		m.rows.WithLabelValues(table).Add(float64(rows))
+	}
 	m.orphans.Add(float64(batch.written.Orphans))
 }

@@ -96,7 +96,7 @@ var order = [][]string{
 	{"edge/wire", "edge/backfill", "edge/hub", "edge/session", "edge"},
 	{"edge/ring", "edge/follow", "edge/hub", "edge/session", "edge"},
 	{"edge/ring", "edge/backfill", "edge/hub", "edge/session", "edge"},
-	{"projections/clickhouse", "projections/history", "projections"},
+	{"projections/clickhouse", "projections/groups", "projections/history", "projections"},
 	{"streams", "streams/eventlog", "streams/streamtest"},
 }
 

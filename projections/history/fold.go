@@ -1,8 +1,6 @@
 package history
 
 import (
-	"time"
-
 	"github.com/throng/throng/projections/clickhouse"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
@@ -129,16 +127,4 @@ func priorityValue(name string) streampb.Priority {
 		return streampb.Priority_PRIORITY_LOW
 	}
 	return streampb.Priority_PRIORITY_NORMAL
-}
-
-// ClickHouse's DateTime64 and the driver's nanoseconds both end where these
-// do. A time outside is a back end's mistake in an import; the event keeps it.
-var (
-	firstTime = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-	lastTime  = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-)
-
-// storedTime is ts as a DateTime64(3) column takes it.
-func storedTime(ts int64) time.Time {
-	return time.UnixMilli(max(firstTime, min(ts, lastTime)))
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/throng/throng/projections/clickhouse"
-	"github.com/throng/throng/streams"
 )
 
 // eventRows are rows of the table events, by column, in the order of the
@@ -25,6 +24,7 @@ type eventRows struct {
 	member, role, reason, about []string
 	name                        []string
 	payload                     [][]byte
+	seldom                      seldomRows
 }
 
 func newEventRows(n int) *eventRows {
@@ -56,31 +56,14 @@ func (r *eventRows) add(record Record) {
 	r.channel = append(r.channel, string(e.Channel))
 	r.kind = append(r.kind, string(e.Kind()))
 	r.user = append(r.user, string(e.User))
-	r.ts = append(r.ts, storedTime(e.TS))
+	r.ts = append(r.ts, clickhouse.Time(e.TS))
 	r.clientID = append(r.clientID, clickhouse.UUID(e.ClientID))
 	r.payload = append(r.payload, record.Data)
-	switch p := e.Payload.(type) {
-	case streams.MessagePosted:
-		r.typ[i], r.body[i], r.bodyJSON[i] = p.GetType(), p.GetBody(), p.GetBodyJson()
-		r.mentions[i], r.mentionAll[i], r.mentionRoles[i] = p.GetMentions(), p.GetMentionAll(), p.GetMentionRoles()
-		r.replyTo[i], r.priority[i], r.expires[i] = p.GetReplyTo(), priorityName(p.GetPriority()), p.GetExpires()
-	case streams.MessageEdited:
-		r.target[i], r.body[i], r.bodyJSON[i] = p.GetTarget(), p.GetBody(), p.GetBodyJson()
-	case streams.MessageRecalled:
-		r.target[i] = p.GetTarget()
-	case streams.GroupUpdated:
-		r.typ[i], r.name[i] = p.GetKind(), p.GetName()
-	case streams.ChannelCreated:
-		r.typ[i], r.about[i], r.name[i] = p.GetKind(), p.GetChannel(), p.GetName()
-	case streams.MemberJoined:
-		r.member[i], r.role[i], r.reason[i] = p.GetMember(), streams.RoleName(p.GetRole()), p.GetReason()
-	case streams.MemberLeft:
-		r.member[i], r.reason[i] = p.GetMember(), p.GetReason()
-	}
+	r.setPayload(i, e.Payload)
 }
 
 func (r *eventRows) columns() []clickhouse.Column {
-	return []clickhouse.Column{
+	return append(r.seldom.columns(), []clickhouse.Column{
 		{Name: "partition", Values: r.partition}, {Name: "seq", Values: r.seq},
 		{Name: "group", Values: r.group}, {Name: "channel", Values: r.channel},
 		{Name: "v", Values: r.v}, {Name: "n", Values: r.n}, {Name: "epoch", Values: r.epoch}, {Name: "prev", Values: r.prev},
@@ -92,54 +75,41 @@ func (r *eventRows) columns() []clickhouse.Column {
 		{Name: "priority", Values: r.priority}, {Name: "expires", Values: r.expires}, {Name: "target", Values: r.target},
 		{Name: "member", Values: r.member}, {Name: "role", Values: r.role}, {Name: "reason", Values: r.reason},
 		{Name: "about", Values: r.about}, {Name: "name", Values: r.name}, {Name: "payload", Values: r.payload},
-	}
+	}...)
 }
 
 // messageColumns are rows of the table messages, by column.
 func messageColumns(messages []*message) []clickhouse.Column {
 	return []clickhouse.Column{
-		column("group", messages, func(m *message) string { return string(m.key.group) }),
-		column("channel", messages, func(m *message) string { return string(m.key.channel) }),
-		column("n", messages, func(m *message) uint64 { return m.key.n }),
-		column("v", messages, func(m *message) uint64 { return m.v }),
-		column("seq", messages, func(m *message) uint64 { return m.seq }),
-		column("ts", messages, func(m *message) time.Time { return storedTime(m.ts) }),
-		column("user", messages, func(m *message) string { return m.user }),
-		column("client_id", messages, func(m *message) clickhouse.UUID { return m.clientID }),
-		column("type", messages, func(m *message) string { return m.kind }),
-		column("body", messages, func(m *message) []byte { return m.body }),
-		column("body_json", messages, func(m *message) bool { return m.bodyJSON }),
-		column("mentions", messages, func(m *message) []string { return m.mentions }),
-		column("mention_all", messages, func(m *message) bool { return m.mentionAll }),
-		column("mention_roles", messages, func(m *message) []string { return m.mentionRoles }),
-		column("reply_to", messages, func(m *message) uint64 { return m.replyTo }),
-		column("priority", messages, func(m *message) string { return m.priority }),
-		column("expires", messages, func(m *message) int64 { return m.expires }),
-		column("edited_ts", messages, func(m *message) time.Time { return storedTime(m.editedTS) }),
-		column("recalled", messages, func(m *message) uint8 {
-			if m.recalled {
-				return 1
-			}
-			return 0
-		}),
-		column("state_v", messages, func(m *message) uint64 { return m.stateV }),
+		clickhouse.ColumnOf("group", messages, func(m *message) string { return string(m.key.group) }),
+		clickhouse.ColumnOf("channel", messages, func(m *message) string { return string(m.key.channel) }),
+		clickhouse.ColumnOf("n", messages, func(m *message) uint64 { return m.key.n }),
+		clickhouse.ColumnOf("v", messages, func(m *message) uint64 { return m.v }),
+		clickhouse.ColumnOf("seq", messages, func(m *message) uint64 { return m.seq }),
+		clickhouse.ColumnOf("ts", messages, func(m *message) time.Time { return clickhouse.Time(m.ts) }),
+		clickhouse.ColumnOf("user", messages, func(m *message) string { return m.user }),
+		clickhouse.ColumnOf("client_id", messages, func(m *message) clickhouse.UUID { return m.clientID }),
+		clickhouse.ColumnOf("type", messages, func(m *message) string { return m.kind }),
+		clickhouse.ColumnOf("body", messages, func(m *message) []byte { return m.body }),
+		clickhouse.ColumnOf("body_json", messages, func(m *message) bool { return m.bodyJSON }),
+		clickhouse.ColumnOf("mentions", messages, func(m *message) []string { return m.mentions }),
+		clickhouse.ColumnOf("mention_all", messages, func(m *message) bool { return m.mentionAll }),
+		clickhouse.ColumnOf("mention_roles", messages, func(m *message) []string { return m.mentionRoles }),
+		clickhouse.ColumnOf("reply_to", messages, func(m *message) uint64 { return m.replyTo }),
+		clickhouse.ColumnOf("priority", messages, func(m *message) string { return m.priority }),
+		clickhouse.ColumnOf("expires", messages, func(m *message) int64 { return m.expires }),
+		clickhouse.ColumnOf("edited_ts", messages, func(m *message) time.Time { return clickhouse.Time(m.editedTS) }),
+		clickhouse.ColumnOf("recalled", messages, func(m *message) uint8 { return clickhouse.Flag(m.recalled) }),
+		clickhouse.ColumnOf("state_v", messages, func(m *message) uint64 { return m.stateV }),
 	}
-}
-
-func column[R, V any](name string, rows []R, value func(R) V) clickhouse.Column {
-	values := make([]V, len(rows))
-	for i, row := range rows {
-		values[i] = value(row)
-	}
-	return clickhouse.Column{Name: name, Values: values}
 }
 
 func refusalColumns(refusals []Refusal) []clickhouse.Column {
 	return []clickhouse.Column{
-		column("partition", refusals, func(r Refusal) uint32 { return uint32(r.Partition) }),
-		column("seq", refusals, func(r Refusal) uint64 { return uint64(r.Seq) }),
-		column("subject", refusals, func(r Refusal) string { return r.Subject }),
-		column("reason", refusals, func(r Refusal) string { return r.Reason }),
-		column("data", refusals, func(r Refusal) []byte { return r.Data }),
+		clickhouse.ColumnOf("partition", refusals, func(r Refusal) uint32 { return uint32(r.Partition) }),
+		clickhouse.ColumnOf("seq", refusals, func(r Refusal) uint64 { return uint64(r.Seq) }),
+		clickhouse.ColumnOf("subject", refusals, func(r Refusal) string { return r.Subject }),
+		clickhouse.ColumnOf("reason", refusals, func(r Refusal) string { return r.Reason }),
+		clickhouse.ColumnOf("data", refusals, func(r Refusal) []byte { return r.Data }),
 	}
 }

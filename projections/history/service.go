@@ -45,8 +45,8 @@ type Config struct {
 	Lag func() uint64
 }
 
-// Service answers streams.QueryEvents, streams.QueryHistory and
-// streams.QueryHealth. Instances share the load: NATS gives each query to one.
+// Service answers streams.QueryEvents, streams.QueryHistory, streams.QueryMembers
+// and streams.QueryHealth. Instances share the load: NATS gives each query to one.
 type Service struct {
 	// Static after New.
 	config  Config
@@ -93,7 +93,7 @@ func New(config Config) (*Service, error) {
 func (s *Service) Run(ctx context.Context) error {
 	defer func() { _ = s.db.Close() }()
 	service, err := micro.AddService(s.config.Conn, micro.Config{
-		Name: "throng-query", Version: "1.0.0", Description: "events and messages from ClickHouse",
+		Name: "throng-query", Version: "1.0.0", Description: "events, messages and members from ClickHouse",
 	})
 	if err != nil {
 		return fmt.Errorf("start the query service: %w", err)
@@ -106,6 +106,7 @@ func (s *Service) Run(ctx context.Context) error {
 		fail          func(*streampb.QueryError) proto.Message
 	}{
 		{"events", streams.QueryEvents, s.answerEvents, func(e *streampb.QueryError) proto.Message { return &streampb.EventPage{Error: e} }},
+		{"members", streams.QueryMembers, s.answerMembers, func(e *streampb.QueryError) proto.Message { return &streampb.MemberList{Error: e} }},
 		{"history", streams.QueryHistory, s.answerHistory, func(e *streampb.QueryError) proto.Message { return &streampb.HistoryPage{Error: e} }},
 	} {
 		handle := func(request micro.Request) { s.handle(ctx, endpoint.name, request, endpoint.answer, endpoint.fail) }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/throng/throng/projections/clickhouse"
+	"github.com/throng/throng/projections/groups"
 	"github.com/throng/throng/streams"
 )
 
@@ -38,9 +39,9 @@ type Batch struct {
 
 // Written tells what [Sink.WriteState] did.
 type Written struct {
-	Messages int // rows
-	// Orphans are edits and recalls of messages that are not there: their
-	// event was refused, or purged before it was read.
+	Rows map[string]int // by table; nil for none
+	// Orphans are edits and recalls of messages and changes of channels that
+	// are not there: their event was refused, or purged before it was read.
 	Orphans int
 }
 
@@ -63,7 +64,6 @@ type Sink struct {
 
 	// Tests break these to show that the checker notices.
 	afterInsert func(table string) error // a crash between two inserts
-	eventsFirst bool                     // the checkpoint before what it vouches for
 	unguarded   bool                     // fold again what is folded
 }
 
@@ -132,12 +132,6 @@ func (s *Sink) Refused(ctx context.Context, p streams.Partition, seq streams.Seq
 // Write stores a batch. After an error some of it may be stored, and writing
 // it again, alone or as part of another batch, is harmless.
 func (s *Sink) Write(ctx context.Context, batch Batch) (Written, error) {
-	if s.eventsFirst {
-		if err := s.WriteEvents(ctx, batch); err != nil {
-			return Written{}, err
-		}
-		return s.WriteState(ctx, batch)
-	}
 	written, err := s.WriteState(ctx, batch)
 	if err != nil {
 		return Written{}, err
@@ -145,25 +139,52 @@ func (s *Sink) Write(ctx context.Context, batch Batch) (Written, error) {
 	return written, s.WriteEvents(ctx, batch)
 }
 
-// WriteState is the first half of [Sink.Write]: the messages as they are after
-// the batch, and what could not be read. It may run while the events of the
-// batch before are written.
+// WriteState is the first half of [Sink.Write]: the state as it is after the
+// batch, and what could not be read. It may run while the events of the batch
+// before are written.
 func (s *Sink) WriteState(ctx context.Context, batch Batch) (Written, error) {
-	messages, orphans, err := s.fold(ctx, batch.Records)
+	tables, orphans, err := s.state(ctx, batch)
 	if err != nil {
 		return Written{}, err
 	}
-	if len(messages) > 0 {
-		if err := s.insert(ctx, "messages", messageColumns(messages)); err != nil {
+	written := Written{Orphans: orphans}
+	for _, t := range tables {
+		if t.Rows == 0 {
+			continue
+		}
+		if err := s.insert(ctx, t.Name, t.Columns); err != nil {
 			return Written{}, err
 		}
-	}
-	if len(batch.Refusals) > 0 {
-		if err := s.insert(ctx, "events_refused", refusalColumns(batch.Refusals)); err != nil {
-			return Written{}, err
+		if written.Rows == nil {
+			written.Rows = map[string]int{}
 		}
+		written.Rows[t.Name] += t.Rows
 	}
-	return Written{Messages: len(messages), Orphans: orphans}, nil
+	return written, nil
+}
+
+// state returns what [Sink.WriteState] stores, in its order, which matters to nobody.
+func (s *Sink) state(ctx context.Context, batch Batch) (tables []groups.Table, orphans int, err error) {
+	messages, recalls, orphans, err := s.fold(ctx, batch.Records)
+	if err != nil {
+		return nil, 0, err
+	}
+	events := make([]*streams.Event, len(batch.Records))
+	for i, record := range batch.Records {
+		events[i] = record.Event
+	}
+	others, strays, err := groups.Tables(ctx, s.db, events, recalls)
+	if err != nil {
+		return nil, 0, err
+	}
+	reactions, counts := reactionsOf(batch.Records)
+	tables = []groups.Table{
+		{Name: "messages", Rows: len(messages), Columns: messageColumns(messages)},
+		{Name: "reactions", Rows: len(reactions), Columns: reactionColumns(reactions)},
+		{Name: "reaction_counts", Rows: len(counts), Columns: countColumns(counts)},
+		{Name: "events_refused", Rows: len(batch.Refusals), Columns: refusalColumns(batch.Refusals)},
+	}
+	return append(tables, others...), orphans + strays, nil
 }
 
 // WriteEvents is the second half, and what [Sink.Heads] tells of: it must
@@ -190,11 +211,12 @@ func (s *Sink) insert(ctx context.Context, table string, columns []clickhouse.Co
 }
 
 // fold returns the rows of messages that the records change, as they are
-// after them, and counts edits and recalls without a message.
-func (s *Sink) fold(ctx context.Context, records []Record) (changed []*message, orphans int, err error) {
+// after them, and the recalls whose message is there, and counts edits and
+// recalls without one.
+func (s *Sink) fold(ctx context.Context, records []Record) (changed []*message, recalls []groups.Recall, orphans int, err error) {
 	stored, err := s.targets(ctx, records)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	rows := map[messageKey]*message{}
 	add := func(m *message) {
@@ -218,6 +240,9 @@ func (s *Sink) fold(ctx context.Context, records []Record) (changed []*message, 
 				continue
 			}
 		}
+		if _, ok := e.Payload.(streams.MessageRecalled); ok {
+			recalls = append(recalls, groups.Recall{Event: e, Author: m.user})
+		}
 		apply := m.apply
 		if s.unguarded {
 			apply = m.applyUnguarded
@@ -226,7 +251,7 @@ func (s *Sink) fold(ctx context.Context, records []Record) (changed []*message, 
 			add(m)
 		}
 	}
-	return changed, orphans, nil
+	return changed, recalls, orphans, nil
 }
 
 // targets reads the rows that edits and recalls of the records are about,

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -96,14 +97,14 @@ func (w *worker) step() {
 	}
 }
 
-// TestCrashesAndRivalsLeaveTheFold lets two workers write one log at once,
-// dying between inserts, one standing still for long; what is left must be the
-// fold of the log.
-func TestCrashesAndRivalsLeaveTheFold(t *testing.T) {
+// TestCrashesRivalsAndResetsLeaveTheFold lets two workers write one log at once,
+// dying between inserts, one standing still for long and set back in the end;
+// what is left must be the fold of the log.
+func TestCrashesRivalsAndResetsLeaveTheFold(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			db := logtest.DB(t, enginetest.DSN(t))
-			log, list := randomLog(seed, 1500)
+			log, list := randomLog(seed, 900)
 			random := rand.New(rand.NewPCG(seed, 7))
 			workers := []*worker{newWorker(t, Sink{db: db}, list, random), newWorker(t, Sink{db: db}, list, random)}
 			for workers[0].at < len(list) || workers[1].at < len(list) {
@@ -115,21 +116,104 @@ func TestCrashesAndRivalsLeaveTheFold(t *testing.T) {
 			if d := difference(t, workers[0].sink, log.Events); d != "" {
 				t.Error(d)
 			}
+			reset := workers[1]
+			for reset.at = random.IntN(len(list)); reset.at < len(list); {
+				reset.step()
+			}
+			if d := difference(t, reset.sink, log.Events); d != "" {
+				t.Errorf("after the reset: %s", d)
+			}
 		})
 	}
 }
 
-// TestTheCheckerNoticesEventsBeforeMessages seeds the bug the order of the
-// inserts prevents.
-func TestTheCheckerNoticesEventsBeforeMessages(t *testing.T) {
-	db := logtest.DB(t, enginetest.DSN(t))
-	log, list := randomLog(3, 1500)
-	w := newWorker(t, Sink{db: db, eventsFirst: true}, list, rand.New(rand.NewPCG(3, 7)))
-	for w.at < len(list) {
-		w.step()
+// writeLate stores a batch with one table after the events: the bug the order
+// of the inserts prevents.
+func writeLate(ctx context.Context, s *Sink, batch Batch, late string) error {
+	tables, _, err := s.state(ctx, batch)
+	if err != nil {
+		return err
 	}
-	if difference(t, w.sink, log.Events) == "" {
-		t.Error("events were written before messages, a crash lay between, and nobody noticed")
+	for _, last := range []bool{false, true} {
+		for _, t := range tables {
+			if t.Rows > 0 && (t.Name == late) == last {
+				if err := s.insert(ctx, t.Name, t.Columns); err != nil {
+					return err
+				}
+			}
+		}
+		if !last {
+			if err := s.WriteEvents(ctx, batch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var stateTables = []string{"messages", "reactions", "reaction_counts", "members", "attributes", "moderation", "channels"}
+
+func TestTheCheckerNoticesEventsBeforeAnyTable(t *testing.T) {
+	log, list := randomLog(3, 600)
+	for _, table := range stateTables {
+		t.Run(table, func(t *testing.T) {
+			db := logtest.DB(t, enginetest.DSN(t))
+			s := &Sink{db: db, afterInsert: func(written string) error {
+				if written == "events" {
+					return errCrash
+				}
+				return nil
+			}}
+			if err := writeLate(t.Context(), s, Batch{Records: list[:500]}, table); !errors.Is(err, errCrash) {
+				t.Fatal(err)
+			}
+			s.afterInsert = nil
+			heads, err := s.Heads(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := writeLate(t.Context(), s, Batch{Records: list[heads[0].Seq:]}, table); err != nil {
+				t.Fatal(err)
+			}
+			if d := difference(t, s, log.Events); d == "" {
+				t.Errorf("events were written before %s, a crash lay between, and nobody noticed", table)
+			}
+		})
+	}
+}
+
+// TestTheCheckerNoticesATableThatKeepsWhatWasWrittenLast takes the versions
+// from the tables whose rows are replaced: then a rival that stood still puts
+// things back.
+func TestTheCheckerNoticesATableThatKeepsWhatWasWrittenLast(t *testing.T) {
+	log, list := randomLog(5, 400)
+	for _, table := range []struct{ name, key string }{
+		{"reactions", "`group`, channel, n, user, emoji"}, {"reaction_counts", "`group`, channel, n, emoji"},
+		{"members", "`group`, user"}, {"channels", "`group`, channel"},
+	} {
+		for _, broken := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, broken %v", table.name, broken), func(t *testing.T) {
+				s := &Sink{db: logtest.DB(t, enginetest.DSN(t))}
+				if broken {
+					for _, statement := range []string{
+						"RENAME TABLE " + table.name + " TO versioned",
+						"CREATE TABLE " + table.name + " AS versioned ENGINE = ReplacingMergeTree ORDER BY (" + table.key + ")",
+					} {
+						if err := s.db.Exec(t.Context(), statement); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				for _, batch := range [][]Record{list, list[:200]} {
+					if _, err := s.Write(t.Context(), Batch{Records: batch}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if d := difference(t, s, log.Events); (d != "") != broken {
+					t.Errorf("got %q", d)
+				}
+			})
+		}
 	}
 }
 
@@ -200,7 +284,7 @@ func TestAnEditWithoutItsMessageIsCounted(t *testing.T) {
 	log := logtest.New(0, 1, 0)
 	log.Edit(1, "g", "c", 7, []byte("x"))
 	written, err := s.Write(t.Context(), Batch{Records: records(log.Events)})
-	if err != nil || written.Orphans != 1 || written.Messages != 0 {
+	if err != nil || written.Orphans != 1 || len(written.Rows) != 0 {
 		t.Errorf("got %+v, %v", written, err)
 	}
 }

@@ -100,7 +100,10 @@ func Difference(ctx context.Context, db *clickhouse.DB, events []*streams.Event)
 	if d := compare("event", gotEvents, wantEvents); d != "" {
 		return d, nil
 	}
-	return compare("message", gotMessages, wantMessages), nil
+	if d := compare("message", gotMessages, wantMessages); d != "" {
+		return d, nil
+	}
+	return differenceOfGroups(ctx, db, events)
 }
 
 func compare(what string, got, want map[string]string) string {

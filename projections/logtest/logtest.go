@@ -20,6 +20,8 @@ type Log struct {
 	random   *rand.Rand
 	channels []*channel
 	ts       int64
+
+	communities map[streams.Group]*community
 }
 
 type channel struct {
@@ -29,14 +31,19 @@ type channel struct {
 	n        streams.Number
 	prev     streams.Seq
 	recalled map[uint64]bool
+
+	reactions map[string]map[string]bool // users by message and emoji
+
+	reacted     uint64 // the latest reaction: message, emoji, user
+	emoji, user string
 }
 
-// New returns an empty log with that many groups of two channels each,
+// New returns an empty log with that many groups of two channels each, @ and
 // @members besides.
 func New(partition streams.Partition, seed uint64, groups int) *Log {
-	l := &Log{Partition: partition, random: rand.New(rand.NewPCG(seed, seed)), ts: 1_794_000_000_000}
+	l := &Log{Partition: partition, random: rand.New(rand.NewPCG(seed, seed)), ts: 1_794_000_000_000, communities: map[streams.Group]*community{}}
 	for i := range groups {
-		for _, name := range []streams.Channel{"general", "off-topic", streams.MembersChannel} {
+		for _, name := range []streams.Channel{"general", "off-topic", streams.MembersChannel, streams.GroupChannel} {
 			l.channels = append(l.channels, &channel{
 				group: streams.Group(fmt.Sprintf("p%dg%d", partition, i)), name: name, recalled: map[uint64]bool{},
 			})
@@ -55,23 +62,30 @@ var hostile = []string{
 func (l *Log) Next(seq streams.Seq) *streams.Event {
 	c := l.channels[l.random.IntN(len(l.channels))]
 	l.ts += l.random.Int64N(5000)
-	if c.name == streams.MembersChannel {
-		member := fmt.Sprintf("user%d", l.random.IntN(20))
-		if l.random.IntN(2) == 0 {
-			return l.make(seq, c, streams.MemberJoined{MemberJoined: &streampb.MemberJoined{
-				Member: member, Role: streampb.Role(1 + l.random.IntN(4)), Reason: "it's a\treason",
-			}})
-		}
-		return l.make(seq, c, streams.MemberLeft{MemberLeft: &streampb.MemberLeft{Member: member}})
+	switch c.name {
+	case streams.MembersChannel:
+		return l.memberEvent(seq, c)
+	case streams.GroupChannel:
+		return l.groupEvent(seq, c)
+	}
+	if l.random.IntN(30) == 0 {
+		return l.attributeEvent(seq, c)
 	}
 	if old := l.pick(c); old != 0 {
-		switch l.random.IntN(6) {
+		switch l.random.IntN(8) {
 		case 0:
 			return l.make(seq, c, streams.MessageEdited{MessageEdited: &streampb.MessageEdited{Target: old, Body: l.body()}})
 		case 1:
 			if l.random.IntN(3) == 0 {
 				return l.make(seq, c, streams.MessageRecalled{MessageRecalled: &streampb.MessageRecalled{Target: old}})
 			}
+		case 2:
+			return l.reactionEvent(seq, c, old)
+		case 3:
+			if l.random.IntN(3) == 0 {
+				return l.make(seq, c, streams.Pinned{Pinned: &streampb.Pinned{Target: old}})
+			}
+			return l.reactionEvent(seq, c, max(old, 3)-2) // some on messages recalled, some on few messages
 		}
 	}
 	message := &streampb.MessagePosted{
