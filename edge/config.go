@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/token"
 	"github.com/throng/throng/streams/topology"
 )
@@ -44,6 +45,9 @@ type Config struct {
 	// Default: a registry of its own.
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
+
+	// Limits bound how fast clients may ask. The zero value limits nothing.
+	Limits limit.Limits
 
 	// RingEvents is how many events a channel keeps in memory. Default 1,024.
 	RingEvents int

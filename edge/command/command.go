@@ -11,6 +11,7 @@ import (
 
 	"github.com/throng/throng/edge/backfill"
 	"github.com/throng/throng/edge/hub"
+	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
@@ -33,6 +34,7 @@ type Config struct {
 	Owner   *owner.Client
 	Logger  *slog.Logger
 	Metrics *Metrics
+	Limits  *limit.Admission
 }
 
 // Runner does commands. It may be used from any goroutine.
@@ -90,6 +92,11 @@ func (r *Runner) Prepare(caller Caller, c wire.Command, now time.Time) (*Task, e
 		c.Write.ClientId = streams.MakeClientID(now.UnixMilli(), entropy).Bytes()
 	}
 	t.name(hex.EncodeToString(c.Write.ClientId))
+	if !caller.Server {
+		if err := r.config.Limits.Write(t.Caller.User, t.Group); err != nil {
+			return nil, err
+		}
+	}
 	t.Write.User, t.Write.Server, t.Write.Group = string(t.Caller.User), caller.Server, string(t.Group)
 	if !caller.Server {
 		// Reasons of joins and leaves are for imports.
@@ -268,6 +275,9 @@ func (r *Runner) members(ctx context.Context, t *Task) ([]byte, error) {
 	}
 	return wire.AppendMembers(nil, result.GetMembers()), nil
 }
+
+// Limits is what is asked before a command is prepared.
+func (r *Runner) Limits() *limit.Admission { return r.config.Limits }
 
 // Metrics counts what is answered elsewhere.
 func (r *Runner) Metrics() *Metrics { return r.config.Metrics }

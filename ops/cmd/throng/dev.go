@@ -13,6 +13,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/throng/throng/clients/demo"
+	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/projections/engine"
 	"github.com/throng/throng/streams/localnats"
 	"github.com/throng/throng/streams/topology"
@@ -20,6 +21,7 @@ import (
 
 type devCommand struct {
 	authFlags
+	limitFlags
 	Listen             address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	Data               string  `help:"Folder for everything that is kept." default:"./throng-data" placeholder:"DIR"`
 	NATSListen         address `name:"nats-listen" help:"Address of the NATS server run here." default:"127.0.0.1:4222" placeholder:"HOST:PORT"`
@@ -158,7 +160,7 @@ func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, c
 	if err != nil {
 		return "", err
 	}
-	node, err := newEdge(links["edge"], edgeOptions{listen: c.Listen, who: who, demo: demo.Handler()}, p.logger, registry)
+	node, err := newEdge(links["edge"], edgeOptions{listen: c.Listen, who: who, demo: demo.Handler(), limits: c.limits(limit.Limits{})}, p.logger, registry)
 	if err != nil {
 		return "", err
 	}

@@ -11,12 +11,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throng/throng/edge"
+	"github.com/throng/throng/edge/limit"
 )
 
 type edgeCommand struct {
 	NATS   natsURL `name:"nats" help:"NATS servers, comma-separated." default:"nats://127.0.0.1:4222" placeholder:"URL"`
 	Listen address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8081" placeholder:"HOST:PORT"`
 	authFlags
+	limitFlags
 	Origins []string `help:"Web origins besides the edge's own whose pages may connect, comma-separated." placeholder:"ORIGIN"`
 }
 
@@ -30,7 +32,7 @@ func (c *edgeCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	node, err := newEdge(l, edgeOptions{listen: c.Listen, who: who, origins: c.Origins}, p.logger, newRegistry())
+	node, err := newEdge(l, edgeOptions{listen: c.Listen, who: who, origins: c.Origins, limits: c.limits(limit.Default())}, p.logger, newRegistry())
 	if err != nil {
 		return err
 	}
@@ -51,6 +53,7 @@ type edgeOptions struct {
 	listen  address
 	who     credentials
 	origins []string
+	limits  limit.Limits
 	demo    http.Handler // nil for none
 }
 
@@ -58,7 +61,7 @@ func newEdge(l *link, o edgeOptions, logger *slog.Logger, registry *prometheus.R
 	return edge.New(edge.Config{
 		Conn: l.conn, JS: l.js, Deployment: l.deployment, Logger: logger,
 		Listen: string(o.listen), JWTSecret: []byte(o.who.secret), Keys: o.who.keys, Origins: o.origins,
-		Demo: o.demo, Registerer: registry, Gatherer: registry, Version: version,
+		Limits: o.limits, Demo: o.demo, Registerer: registry, Gatherer: registry, Version: version,
 	})
 }
 
