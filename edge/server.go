@@ -68,7 +68,7 @@ func New(config Config) (*Edge, error) {
 	})
 	e.runner = command.New(command.Config{
 		Hub: e.hub, Owner: asker, Logger: config.Logger, Metrics: command.NewMetrics(config.Registerer),
-		Limits: limit.New(config.Limits),
+		Limits: limit.New(config.Limits), Hook: config.Hook,
 	})
 	e.sessions = session.New(session.Config{
 		Hub: e.hub, Runner: e.runner, Verifier: e.verifier, Logger: config.Logger,

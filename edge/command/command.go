@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/edge/backfill"
+	"github.com/throng/throng/edge/hook"
 	"github.com/throng/throng/edge/hub"
 	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/owner"
@@ -35,6 +36,7 @@ type Config struct {
 	Logger  *slog.Logger
 	Metrics *Metrics
 	Limits  *limit.Admission
+	Hook    *hook.Hook // nil for none
 }
 
 // Runner does commands. It may be used from any goroutine.
@@ -138,15 +140,23 @@ type Answer struct {
 func (r *Runner) Write(ctx context.Context, tasks []*Task) []Answer {
 	ctx, cancel := context.WithDeadline(ctx, tasks[0].Taken.Add(owner.Deadline))
 	defer cancel()
-	commands := make([]*streampb.Command, len(tasks))
-	for i, t := range tasks {
-		commands[i] = t.Write
-	}
-	group := tasks[0].Group
-	results := r.config.Owner.Do(ctx, r.config.Owner.Partition(group), commands)
 	answers := make([]Answer, len(tasks))
+	r.judge(ctx, tasks, answers)
+	var commands []*streampb.Command
 	for i, t := range tasks {
-		answers[i] = r.written(t, results[i])
+		if answers[i].Err == nil {
+			commands = append(commands, t.Write)
+		}
+	}
+	var results []*streampb.Result
+	if len(commands) > 0 {
+		results = r.config.Owner.Do(ctx, r.config.Owner.Partition(tasks[0].Group), commands)
+	}
+	for i, t := range tasks {
+		if answers[i].Err == nil {
+			answers[i] = r.written(t, results[0])
+			results = results[1:]
+		}
 		r.config.Metrics.Answered(t.Name, t.Taken, answers[i].Err)
 	}
 	return answers

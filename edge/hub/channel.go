@@ -80,6 +80,8 @@ func (c *channel) apply(entry ring.Entry) {
 // foldEvent keeps what the view knows about the group current; mu is held.
 func (v *View) foldEvent(e *streams.Event) {
 	switch p := e.Payload.(type) {
+	case streams.GroupUpdated:
+		v.settings = p.GetSettings()
 	case streams.ChannelCreated:
 		v.channel(streams.Channel(p.GetChannel())).known = true
 	case streams.MemberJoined:

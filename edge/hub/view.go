@@ -40,6 +40,7 @@ type View struct {
 	pending  []*streams.Event             // guarded by mu; at most maxPending, nil once opened
 	channels map[streams.Channel]*channel // guarded by mu
 	members  map[streams.User]*member     // guarded by mu
+	settings *streampb.Settings           // of the group, guarded by mu; what it points to never changes
 	// following is how many of members have subscriptions; guarded by mu.
 	following int
 }
@@ -99,6 +100,7 @@ func (v *View) begin(ctx context.Context) error {
 	for _, info := range snapshot.GetChannels() {
 		v.place(info, streams.Epoch(snapshot.GetEpoch()))
 	}
+	v.settings = snapshot.GetSettings()
 	v.opened = true
 	for _, e := range v.pending {
 		v.take(e)
@@ -106,6 +108,13 @@ func (v *View) begin(ctx context.Context) error {
 	v.pending = nil
 	v.hub.config.Metrics.views.Inc()
 	return nil
+}
+
+// Settings are the group's as far as this process has followed it.
+func (v *View) Settings() *streampb.Settings {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.settings
 }
 
 func (v *View) snapshot(ctx context.Context) (*streampb.Snapshot, error) {

@@ -59,7 +59,7 @@ type session struct {
 	// Owned by the reader.
 	caller command.Caller
 	bucket *limit.Bucket // nil: no limit
-	device deviceKey // static once connected
+	device deviceKey     // static once connected
 
 	mu        sync.Mutex
 	connected bool                       // guarded by mu

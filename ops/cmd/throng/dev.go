@@ -22,6 +22,7 @@ import (
 type devCommand struct {
 	authFlags
 	limitFlags
+	hookFlags
 	Listen             address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	Data               string  `help:"Folder for everything that is kept." default:"./throng-data" placeholder:"DIR"`
 	NATSListen         address `name:"nats-listen" help:"Address of the NATS server run here." default:"127.0.0.1:4222" placeholder:"HOST:PORT"`
@@ -160,7 +161,13 @@ func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, c
 	if err != nil {
 		return "", err
 	}
-	node, err := newEdge(links["edge"], edgeOptions{listen: c.Listen, who: who, demo: demo.Handler(), limits: c.limits(limit.Limits{})}, p.logger, registry)
+	judge, err := c.hook(links["edge"], p.logger, registry)
+	if err != nil {
+		return "", err
+	}
+	node, err := newEdge(links["edge"], edgeOptions{
+		listen: c.Listen, who: who, demo: demo.Handler(), limits: c.limits(limit.Limits{}), hook: judge,
+	}, p.logger, registry)
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throng/throng/edge"
+	"github.com/throng/throng/edge/hook"
 	"github.com/throng/throng/edge/limit"
 )
 
@@ -19,6 +20,7 @@ type edgeCommand struct {
 	Listen address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8081" placeholder:"HOST:PORT"`
 	authFlags
 	limitFlags
+	hookFlags
 	Origins []string `help:"Web origins besides the edge's own whose pages may connect, comma-separated." placeholder:"ORIGIN"`
 }
 
@@ -32,7 +34,14 @@ func (c *edgeCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	node, err := newEdge(l, edgeOptions{listen: c.Listen, who: who, origins: c.Origins, limits: c.limits(limit.Default())}, p.logger, newRegistry())
+	registry := newRegistry()
+	judge, err := c.hook(l, p.logger, registry)
+	if err != nil {
+		return err
+	}
+	node, err := newEdge(l, edgeOptions{
+		listen: c.Listen, who: who, origins: c.Origins, limits: c.limits(limit.Default()), hook: judge,
+	}, p.logger, registry)
 	if err != nil {
 		return err
 	}
@@ -54,6 +63,7 @@ type edgeOptions struct {
 	who     credentials
 	origins []string
 	limits  limit.Limits
+	hook    *hook.Hook   // nil for none
 	demo    http.Handler // nil for none
 }
 
@@ -61,7 +71,7 @@ func newEdge(l *link, o edgeOptions, logger *slog.Logger, registry *prometheus.R
 	return edge.New(edge.Config{
 		Conn: l.conn, JS: l.js, Deployment: l.deployment, Logger: logger,
 		Listen: string(o.listen), JWTSecret: []byte(o.who.secret), Keys: o.who.keys, Origins: o.origins,
-		Limits: o.limits, Demo: o.demo, Registerer: registry, Gatherer: registry, Version: version,
+		Limits: o.limits, Hook: o.hook, Demo: o.demo, Registerer: registry, Gatherer: registry, Version: version,
 	})
 }
 

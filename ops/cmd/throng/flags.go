@@ -57,6 +57,7 @@ func (p *problems) mappers() kong.Option {
 			value(p, parseCopies),
 			value(p, parseSize),
 			value(p, parseCeiling),
+			value(p, parseHook),
 			value(p, streams.ParseGroup),
 			value(p, streams.ParseChannel),
 			value(p, streams.ParseUser),
