@@ -14,6 +14,7 @@ import (
 
 	"github.com/throng/throng/clients/demo"
 	"github.com/throng/throng/edge/limit"
+	"github.com/throng/throng/edge/webhook"
 	"github.com/throng/throng/projections/engine"
 	"github.com/throng/throng/streams/localnats"
 	"github.com/throng/throng/streams/topology"
@@ -30,6 +31,8 @@ type devCommand struct {
 	ClickHouse         dsn     `name:"clickhouse" help:"Use this ClickHouse instead of running one." placeholder:"DSN"`
 	NATS               natsURL `name:"nats" help:"Use this NATS instead of running one." placeholder:"URL"`
 	Partitions         spread  `help:"Partitions of the log, fixed at the first start." default:"4"`
+	WebhookURL         webURL  `name:"webhook-url" help:"POST every event here." placeholder:"URL"`
+	WebhookSecret      secret  `name:"webhook-secret" help:"Signs what is POSTed." placeholder:"SECRET"`
 	UnsafeWithoutDedup bool    `hidden:"" help:"Switch the duplicate window off: only for showing that a test notices."`
 	Cache              string  `help:"Folder for what is downloaded once. Default: throng in the user's cache folder." placeholder:"DIR"`
 }
@@ -170,6 +173,13 @@ func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, c
 	}, p.logger, registry)
 	if err != nil {
 		return "", err
+	}
+	if c.WebhookURL != "" {
+		w := webhook.New(webhook.Config{
+			JS: links["edge"].js, Partitions: links["edge"].deployment.Partitions, URL: string(c.WebhookURL), Secret: []byte(c.WebhookSecret),
+			Logger: p.logger, Registerer: registry,
+		})
+		parts.start("webhooks", w.Run)
 	}
 	parts.start("services", closing(links["services"], service.Run))
 	parts.start("projections", closing(links["projections"], projector.Run))

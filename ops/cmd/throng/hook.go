@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"strings"
 	"time"
 
@@ -33,9 +32,8 @@ func parseHook(s string) (hookTarget, error) {
 		}
 		return hookTarget(s), nil
 	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", errors.New("must be an http:// or https:// address, or nats:SUBJECT")
+	if _, err := parseWebURL(s); err != nil {
+		return "", fmt.Errorf("%w, or nats:SUBJECT", err)
 	}
 	return hookTarget(s), nil
 }
