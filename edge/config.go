@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/throng/throng/edge/hook"
+	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/edge/token"
 	"github.com/throng/throng/streams/topology"
@@ -48,6 +50,12 @@ type Config struct {
 	// Default: a registry of its own.
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
+
+	// Limits bound how fast clients may ask. The zero value limits nothing.
+	Limits limit.Limits
+
+	// Hook is asked before messages are sent; nil for none.
+	Hook *hook.Hook
 
 	// RingEvents is how many events a channel keeps in memory. Default 1,024.
 	RingEvents int

@@ -16,6 +16,7 @@ import (
 	"github.com/throng/throng/edge/backfill"
 	"github.com/throng/throng/edge/command"
 	"github.com/throng/throng/edge/hub"
+	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/edge/session"
 	"github.com/throng/throng/edge/token"
@@ -68,6 +69,7 @@ func New(config Config) (*Edge, error) {
 	})
 	e.runner = command.New(command.Config{
 		Hub: e.hub, Loader: loader, Owner: asker, Logger: config.Logger, Metrics: command.NewMetrics(config.Registerer),
+		Limits: limit.New(config.Limits), Hook: config.Hook,
 	})
 	e.sessions = session.New(session.Config{
 		Hub: e.hub, Runner: e.runner, Verifier: e.verifier, Logger: config.Logger,

@@ -127,18 +127,3 @@ func (l *Loader) Members(ctx context.Context, q *streampb.MemberQuery) (*streamp
 	}
 	return answer, nil
 }
-
-// Members reads a page of the members of a group that is too large for its owner
-// to list, by name. It may be short and not be the last: that one has no after.
-// What joined or left in the last second may be missing. Errors: a
-// [*streams.Rejection] with history_unavailable.
-func (l *Loader) Members(ctx context.Context, question *streampb.MemberQuery) (*streampb.MemberList, error) {
-	answer := &streampb.MemberList{}
-	if err := l.ask(ctx, streams.QueryMembers, question, answer); err != nil {
-		return nil, err
-	}
-	if answer.GetError() != nil {
-		return nil, unavailable()
-	}
-	return answer, nil
-}

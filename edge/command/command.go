@@ -10,7 +10,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/edge/backfill"
+	"github.com/throng/throng/edge/hook"
 	"github.com/throng/throng/edge/hub"
+	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
@@ -34,6 +36,8 @@ type Config struct {
 	Owner   *owner.Client
 	Logger  *slog.Logger
 	Metrics *Metrics
+	Limits  *limit.Admission
+	Hook    *hook.Hook // nil for none
 }
 
 // Runner does commands. It may be used from any goroutine.
@@ -96,6 +100,11 @@ func (r *Runner) Prepare(caller Caller, c wire.Command, now time.Time) (*Task, e
 		c.Write.ClientId = streams.MakeClientID(now.UnixMilli(), entropy).Bytes()
 	}
 	t.name(hex.EncodeToString(c.Write.ClientId))
+	if !caller.Server {
+		if err := r.config.Limits.Write(t.Caller.User, t.Group); err != nil {
+			return nil, err
+		}
+	}
 	t.Write.User, t.Write.Server, t.Write.Group = string(t.Caller.User), caller.Server, string(t.Group)
 	if !caller.Server {
 		// Reasons of joins and leaves are for imports.
@@ -121,18 +130,24 @@ type Answer struct {
 func (r *Runner) Write(ctx context.Context, tasks []*Task) []Answer {
 	ctx, cancel := context.WithDeadline(ctx, tasks[0].Taken.Add(owner.Deadline))
 	defer cancel()
-	commands := make([]*streampb.Command, len(tasks))
-	for i, t := range tasks {
-		if r.config.Hub.Present(t.Group, t.Caller.User) {
-			t.Write.Present = true
-		}
-		commands[i] = t.Write
-	}
-	group := tasks[0].Group
-	results := r.config.Owner.Do(ctx, r.config.Owner.Partition(group), commands)
 	answers := make([]Answer, len(tasks))
+	r.judge(ctx, tasks, answers)
+	var commands []*streampb.Command
 	for i, t := range tasks {
-		answers[i] = r.written(t, results[i])
+		if answers[i].Err == nil {
+			t.Write.Present = r.config.Hub.Present(t.Group, t.Caller.User)
+			commands = append(commands, t.Write)
+		}
+	}
+	var results []*streampb.Result
+	if len(commands) > 0 {
+		results = r.config.Owner.Do(ctx, r.config.Owner.Partition(tasks[0].Group), commands)
+	}
+	for i, t := range tasks {
+		if answers[i].Err == nil {
+			answers[i] = r.written(t, results[0])
+			results = results[1:]
+		}
 		r.config.Metrics.Answered(t.Name, t.Taken, answers[i].Err)
 	}
 	return answers
@@ -244,6 +259,9 @@ func history(ctx context.Context, view *hub.View, t *Task) ([]byte, error) {
 	}
 	return wire.AppendHistory(nil, lines, more), nil
 }
+
+// Limits is what is asked before a command is prepared.
+func (r *Runner) Limits() *limit.Admission { return r.config.Limits }
 
 // Metrics counts what is answered elsewhere.
 func (r *Runner) Metrics() *Metrics { return r.config.Metrics }

@@ -38,7 +38,7 @@ type View struct {
 	// following is how many of members have subscriptions; guarded by mu.
 	following int
 	kind      string                // of the group; guarded by mu
-	settings  *streampb.Settings    // guarded by mu
+	settings  *streampb.Settings    // guarded by mu; what it points to never changes
 	told      streams.Seq           // up to where these two are current; guarded by mu
 	gone      bool                  // the group was deleted; guarded by mu
 	moves     map[streams.User]bool // see presence.go; guarded by mu
@@ -105,6 +105,13 @@ func (v *View) begin(ctx context.Context) error {
 	v.follower.Opened()
 	v.hub.config.Metrics.views.Inc()
 	return nil
+}
+
+// Settings are the group's as far as this process has followed it.
+func (v *View) Settings() *streampb.Settings {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.settings
 }
 
 func (v *View) snapshot(ctx context.Context) (*streampb.Snapshot, error) {

@@ -75,6 +75,7 @@ type Endpoint struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{}  // guarded by mu
 	devices  map[deviceKey]*session // guarded by mu
+	users    map[streams.User]int   // connections of each, where that is limited; guarded by mu
 	draining bool                   // guarded by mu
 }
 
@@ -89,6 +90,7 @@ func New(config Config) *Endpoint {
 		config:   config.withDefaults(),
 		sessions: map[*session]struct{}{},
 		devices:  map[deviceKey]*session{},
+		users:    map[streams.User]int{},
 	}
 	e.life, e.kill = context.WithCancel(context.Background())
 	e.upgrader = websocket.Upgrader{
@@ -163,9 +165,31 @@ func (e *Endpoint) remove(s *session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.sessions, s)
+	if s.counted != "" {
+		if e.users[s.counted]--; e.users[s.counted] == 0 {
+			delete(e.users, s.counted)
+		}
+	}
 	if e.devices[s.device] == s {
 		delete(e.devices, s.device)
 	}
+}
+
+// count counts a session of a user who has not too many; false: too many. Back
+// ends have as many as they like.
+func (e *Endpoint) count(s *session, who token.Identity) bool {
+	most := e.config.Runner.Limits().Connections()
+	if most == 0 || who.Server {
+		return true
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.users[who.User] >= most {
+		return false
+	}
+	e.users[who.User]++
+	s.counted = who.User
+	return true
 }
 
 // register makes s the session of its device and returns the one before.

@@ -109,7 +109,7 @@ func (s *session) take(frame []byte) {
 	case c.Name == wire.Connect:
 		s.connect(id, c)
 	default:
-		task, err := s.endpoint.config.Runner.Prepare(s.caller, c, now)
+		task, err := s.prepare(c, now)
 		switch {
 		case err != nil:
 			metrics.Answered(c.Name, now, err)
@@ -120,6 +120,14 @@ func (s *session) take(frame []byte) {
 			s.enqueue(item{id: id, task: task})
 		}
 	}
+}
+
+// prepare makes a task of a command, unless the connection asks too fast.
+func (s *session) prepare(c wire.Command, now time.Time) (*command.Task, error) {
+	if err := s.bucket.Take(); err != nil {
+		return nil, err
+	}
+	return s.endpoint.config.Runner.Prepare(s.caller, c, now)
 }
 
 // connect makes the connection a user's. It runs in the reader, so whatever
@@ -139,6 +147,16 @@ func (s *session) connect(id uint64, c wire.Command) {
 		return
 	}
 	s.caller = command.Caller{User: who.User, Server: who.Server}
+	if !who.Server {
+		s.bucket = s.endpoint.config.Runner.Limits().Connection()
+	}
+	if !s.endpoint.count(s, who) {
+		refused := streams.RejectRetry(streams.RateLimited, byeMax, "you have too many connections")
+		s.endpoint.config.Runner.Metrics().Answered(wire.Connect, now, refused)
+		s.refuse(id, refused)
+		s.close(closeTooMany, "too many connections")
+		return
+	}
 	s.device = deviceKey{user: who.User, device: c.Device}
 	if c.Device != "" {
 		if previous := s.endpoint.register(s, s.device); previous != nil {

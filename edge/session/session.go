@@ -12,6 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/throng/throng/edge/command"
+	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
 )
@@ -34,6 +35,7 @@ const (
 	closeExpired      = 4403
 	closeSilent       = 4408
 	closeReplaced     = 4409
+	closeTooMany      = 4429
 )
 
 // session is one connection.
@@ -52,9 +54,12 @@ type session struct {
 
 	heard atomic.Int64 // when the peer was last heard, ns since 1970
 
+	counted streams.User // whose connection this is, where that is limited; written once by the reader under endpoint.mu
+
 	// Owned by the reader.
 	caller command.Caller
-	device deviceKey // static once connected
+	bucket *limit.Bucket // nil: no limit
+	device deviceKey     // static once connected
 
 	mu        sync.Mutex
 	connected bool                    // guarded by mu

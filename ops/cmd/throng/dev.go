@@ -13,6 +13,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/throng/throng/clients/demo"
+	"github.com/throng/throng/edge/limit"
+	"github.com/throng/throng/edge/webhook"
 	"github.com/throng/throng/projections/engine"
 	"github.com/throng/throng/streams/localnats"
 	"github.com/throng/throng/streams/topology"
@@ -20,6 +22,8 @@ import (
 
 type devCommand struct {
 	authFlags
+	limitFlags
+	hookFlags
 	Listen           address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	Data             string  `help:"Folder for everything that is kept." default:"./throng-data" placeholder:"DIR"`
 	NATSListen       address `name:"nats-listen" help:"Address of the NATS server run here." default:"127.0.0.1:4222" placeholder:"HOST:PORT"`
@@ -27,6 +31,8 @@ type devCommand struct {
 	ClickHouse       dsn     `name:"clickhouse" help:"Use this ClickHouse instead of running one." placeholder:"DSN"`
 	NATS             natsURL `name:"nats" help:"Use this NATS instead of running one." placeholder:"URL"`
 	Partitions       spread  `help:"Partitions of the log, fixed at the first start." default:"4"`
+	WebhookURL       webURL  `name:"webhook-url" help:"POST every event here." placeholder:"URL"`
+	WebhookSecret    secret  `name:"webhook-secret" help:"Signs what is POSTed." placeholder:"SECRET"`
 	unprotected
 	Cache string `help:"Folder for what is downloaded once. Default: throng in the user's cache folder." placeholder:"DIR"`
 }
@@ -158,9 +164,23 @@ func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, c
 	if err != nil {
 		return "", err
 	}
-	node, err := newEdge(links["edge"], edgeOptions{listen: c.Listen, who: who, demo: demo.Handler(), local: service.Take}, p.logger, registry)
+	judge, err := c.hook(links["edge"], p.logger, registry)
 	if err != nil {
 		return "", err
+	}
+	node, err := newEdge(links["edge"], edgeOptions{
+		listen: c.Listen, who: who, demo: demo.Handler(), limits: c.limits(limit.Limits{}), hook: judge,
+		local: service.Take,
+	}, p.logger, registry)
+	if err != nil {
+		return "", err
+	}
+	if c.WebhookURL != "" {
+		w := webhook.New(webhook.Config{
+			JS: links["edge"].js, Partitions: links["edge"].deployment.Partitions, URL: string(c.WebhookURL), Secret: []byte(c.WebhookSecret),
+			Logger: p.logger, Registerer: registry,
+		})
+		parts.start("webhooks", w.Run)
 	}
 	parts.start("services", closing(links["services"], service.Run))
 	parts.start("projections", closing(links["projections"], projector.Run))

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throng/throng/edge"
+	"github.com/throng/throng/edge/hook"
+	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/owner"
 )
 
@@ -18,6 +20,8 @@ type edgeCommand struct {
 	NATS   natsURL `name:"nats" help:"NATS servers, comma-separated." default:"nats://127.0.0.1:4222" placeholder:"URL"`
 	Listen address `help:"Address for clients; port 0 picks a free one." default:"127.0.0.1:8081" placeholder:"HOST:PORT"`
 	authFlags
+	limitFlags
+	hookFlags
 	Origins    []string `help:"Web origins besides the edge's own whose pages may connect, comma-separated." placeholder:"ORIGIN"`
 	RingEvents int      `hidden:"" help:"Events a channel keeps in memory: only for tests of what falls out of it."`
 
@@ -34,7 +38,15 @@ func (c *edgeCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	node, err := newEdge(l, edgeOptions{listen: c.Listen, who: who, origins: c.Origins, ringEvents: c.RingEvents, withoutContiguity: c.UnsafeWithoutContiguity}, p.logger, newRegistry())
+	registry := newRegistry()
+	judge, err := c.hook(l, p.logger, registry)
+	if err != nil {
+		return err
+	}
+	node, err := newEdge(l, edgeOptions{
+		listen: c.Listen, who: who, origins: c.Origins, limits: c.limits(limit.Default()), hook: judge,
+		ringEvents: c.RingEvents, withoutContiguity: c.UnsafeWithoutContiguity,
+	}, p.logger, registry)
 	if err != nil {
 		return err
 	}
@@ -55,6 +67,8 @@ type edgeOptions struct {
 	listen  address
 	who     credentials
 	origins []string
+	limits  limit.Limits
+	hook    *hook.Hook   // nil for none
 	demo    http.Handler // nil for none
 	local   owner.Local  // nil where services are other processes
 
@@ -67,7 +81,7 @@ func newEdge(l *link, o edgeOptions, logger *slog.Logger, registry *prometheus.R
 		Conn: l.conn, JS: l.js, Deployment: l.deployment, Logger: logger,
 		Listen: string(o.listen), JWTSecret: []byte(o.who.secret), Keys: o.who.keys, Origins: o.origins,
 		RingEvents: o.ringEvents, WithoutContiguity: o.withoutContiguity, Local: o.local,
-		Demo: o.demo, Registerer: registry, Gatherer: registry, Version: version,
+		Limits: o.limits, Hook: o.hook, Demo: o.demo, Registerer: registry, Gatherer: registry, Version: version,
 	})
 }
 

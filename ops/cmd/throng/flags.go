@@ -34,6 +34,8 @@ type (
 	spread    uint32 // partitions of a log
 	copies    int    // of a stream
 	size      int64  // bytes
+	ceiling   uint32 // 0 for none
+	webURL    string // http or https
 )
 
 // problems collects what is wrong with values, instead of stopping at the
@@ -55,6 +57,10 @@ func (p *problems) mappers() kong.Option {
 			value(p, parseSpread),
 			value(p, parseCopies),
 			value(p, parseSize),
+			value(p, parseCeiling),
+			value(p, parseHook),
+			value(p, parseWebURL),
+			value(p, streams.ParseDevice),
 			value(p, streams.ParseGroup),
 			value(p, streams.ParseChannel),
 			value(p, streams.ParseUser),
@@ -164,6 +170,22 @@ func parseCopies(s string) (copies, error) {
 		return 0, errors.New("must be 1, 3 or 5")
 	}
 	return copies(n), nil
+}
+
+func parseWebURL(s string) (webURL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", errors.New("must be an http:// or https:// address")
+	}
+	return webURL(s), nil
+}
+
+func parseCeiling(s string) (ceiling, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n > 1_000_000 {
+		return 0, errors.New("must be a number from 0 to 1000000, 0 for none")
+	}
+	return ceiling(n), nil
 }
 
 func parseSize(s string) (size, error) {

@@ -37,6 +37,7 @@ type cli struct {
 	Edge        edgeCommand        `cmd:"" help:"Run an edge: it holds the clients' connections."`
 	Services    servicesCommand    `cmd:"" help:"Run the write side: it decides and numbers what happens."`
 	Projections projectionsCommand `cmd:"" help:"Run the read side: it writes history to ClickHouse and answers queries."`
+	Webhooks    webhooksCommand    `cmd:"" help:"Tell a service of yours every event, over HTTP, retried and signed."`
 	Provision   provisionCommand   `cmd:"" help:"Make the streams, buckets and tables of a deployment, or bring them up to date."`
 	Repair      repairCommand      `cmd:"" help:"Begin logs anew that were lost or restored from an older backup."`
 	Token       tokenCommand       `cmd:"" help:"Print a token for a user or a back end."`
