@@ -23,6 +23,7 @@ type Event struct {
 	// Answer marks the event whose V and N answered the command, where one
 	// command made several events.
 	Answer          bool
+	Attempt         uint32 // of the command, see streampb.Event
 	MentionAllCount uint64 // messages of the channel that mentioned all, so far
 	Payload         Payload
 }
@@ -74,7 +75,7 @@ func MarshalEvent(e *Event) ([]byte, error) {
 		Group: string(e.Group), Channel: string(e.Channel),
 		V: uint64(e.V), N: uint64(e.N), Epoch: uint64(e.Epoch), Prev: uint64(e.Prev),
 		Ts: e.TS, User: string(e.User), ClientId: e.ClientID.Bytes(),
-		Answer: e.Answer, MentionAllCount: e.MentionAllCount,
+		Answer: e.Answer, Attempt: e.Attempt, MentionAllCount: e.MentionAllCount,
 	}
 	if !encode(pb, e.Payload) {
 		return nil, fmt.Errorf("marshal event: payload %T is unknown", e.Payload)
@@ -102,7 +103,7 @@ func UnmarshalEvent(data []byte, seq Seq) (*Event, error) {
 		V: Version(pb.GetV()), N: Number(pb.GetN()), Seq: seq,
 		Epoch: Epoch(pb.GetEpoch()), Prev: Seq(pb.GetPrev()),
 		TS: pb.GetTs(), User: User(pb.GetUser()), ClientID: id,
-		Answer: pb.GetAnswer(), MentionAllCount: pb.GetMentionAllCount(),
+		Answer: pb.GetAnswer(), Attempt: pb.GetAttempt(), MentionAllCount: pb.GetMentionAllCount(),
 	}
 	if e.Payload = decode(pb); e.Payload == nil {
 		return nil, fmt.Errorf("event at %d: payload is unknown to this version", seq)

@@ -39,14 +39,15 @@ type Owner struct {
 	// Largest is the most commands one request had.
 	Largest atomic.Int32
 
-	mu     sync.Mutex
-	log    string                        // its name; guarded by mu
-	term   *eventlog.Term                // guarded by mu
-	groups map[streams.Group]*group      // guarded by mu
-	done   map[doneKey]*streampb.Result  // guarded by mu
-	events []*streams.Event              // guarded by mu; everything written
-	moved  map[[2]string]streams.Version // guarded by mu; since the last beacon
-	sub    *nats.Subscription            // guarded by mu; nil while it does not serve
+	mu       sync.Mutex
+	log      string                        // its name; guarded by mu
+	term     *eventlog.Term                // guarded by mu
+	groups   map[streams.Group]*group      // guarded by mu
+	done     map[doneKey]*streampb.Result  // guarded by mu
+	attempts map[doneKey]uint32            // of what is done; guarded by mu
+	events   []*streams.Event              // guarded by mu; everything written
+	moved    map[[2]string]streams.Version // guarded by mu; since the last beacon
+	sub      *nats.Subscription            // guarded by mu; nil while it does not serve
 }
 
 type doneKey struct {
@@ -72,9 +73,10 @@ func NewOwner(t testing.TB, conn *nats.Conn, p streams.Partition) *Owner {
 	t.Helper()
 	o := &Owner{
 		t: t, conn: conn, p: p,
-		groups: map[streams.Group]*group{},
-		done:   map[doneKey]*streampb.Result{},
-		moved:  map[[2]string]streams.Version{},
+		groups:   map[streams.Group]*group{},
+		done:     map[doneKey]*streampb.Result{},
+		attempts: map[doneKey]uint32{},
+		moved:    map[[2]string]streams.Version{},
 	}
 	o.Name("log-of-the-test")
 	o.Start()
@@ -243,7 +245,7 @@ func (o *Owner) decide(c *streampb.Command) *streampb.Result {
 	key := doneKey{c.GetUser(), id}
 	if r := o.done[key]; r != nil && !id.IsZero() {
 		again := proto.Clone(r).(*streampb.Result)
-		again.Duplicate = true
+		again.Duplicate = c.GetAttempt() == 0 || o.attempts[key] != c.GetAttempt()
 		return again
 	}
 	g := o.groups[streams.Group(c.GetGroup())]
@@ -252,7 +254,7 @@ func (o *Owner) decide(c *streampb.Command) *streampb.Result {
 			return refused(streams.Conflict)
 		}
 		r := o.createGroup(c, id)
-		o.done[key] = r
+		o.done[key], o.attempts[key] = r, c.GetAttempt()
 		return r
 	}
 	if g == nil || g.deleted {
@@ -266,7 +268,7 @@ func (o *Owner) decide(c *streampb.Command) *streampb.Result {
 	}
 	r := o.write(g, c, id)
 	if r.GetRejection() == nil {
-		o.done[key] = r
+		o.done[key], o.attempts[key] = r, c.GetAttempt()
 	}
 	return r
 }

@@ -2,8 +2,8 @@ package owner
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -81,24 +81,20 @@ func (c *Client) Ask(ctx context.Context, p streams.Partition, command *streampb
 // no answer then is refused with unavailable. A result says duplicate only if
 // the command was done by an earlier call of whoever made its client_id.
 func (c *Client) Do(ctx context.Context, p streams.Partition, commands []*streampb.Command) []*streampb.Result {
+	// What this call repeats for want of an answer bears one number, by which
+	// the owner knows it for no repetition of the sender's.
+	number := 1 + rand.N[uint32](math.MaxUint32)
+	for _, command := range commands {
+		command.Attempt = number
+	}
 	results := make([]*streampb.Result, len(commands))
-	done, sent := 0, false
+	done := 0
 	for {
-		answer, err := c.request(ctx, p, commands[done:])
-		// Without a responder nothing was decided; after anything else it may
-		// have been, and what is answered now as a duplicate may be our own.
-		for i, result := range answer {
-			if sent && result.GetDuplicate() {
-				result.Duplicate = false
-			}
-			results[done+i] = result
-		}
-		done += len(answer)
+		// Without an answer it is sent again, all that was not answered.
+		answer, _ := c.request(ctx, p, commands[done:])
+		done += copy(results[done:], answer)
 		if done == len(commands) {
 			return results
-		}
-		if err == nil || !errors.Is(err, nats.ErrNoResponders) {
-			sent = true
 		}
 		if !pause(ctx) {
 			for i := done; i < len(results); i++ {

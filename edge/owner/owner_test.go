@@ -82,22 +82,33 @@ func TestATakenRequestWithoutAnAnswerIsSentAgain(t *testing.T) {
 	for name, movesAway := range map[string]bool{"to the same owner": false, "to the next one over NATS": true} {
 		t.Run(name, func(t *testing.T) {
 			n := streamtest.New(t)
-			asked := remote(t, n, &streampb.Result{V: 2, Duplicate: true})
-			requests := 0
+			asked := remote(t, n, &streampb.Result{V: 2})
+			requests, first := 0, uint32(0)
 			late := make(chan func(), 1)
-			c := owner.New(n.Conn, 1).Beside(func(_ streams.Partition, _ []byte, respond func([]byte)) bool {
+			number := func(request []byte) uint32 {
+				batch := &streampb.CommandBatch{}
+				if err := proto.Unmarshal(request, batch); err != nil {
+					t.Error(err)
+				}
+				return batch.GetCommands()[0].GetAttempt()
+			}
+			c := owner.New(n.Conn, 1).Beside(func(_ streams.Partition, request []byte, respond func([]byte)) bool {
 				if requests++; requests == 1 {
+					first = number(request)
 					late <- func() { respond(encoded(t, &streampb.Result{V: 9})) }
 					return true
 				}
+				if again := number(request); again != first || again == 0 {
+					t.Errorf("sent again as attempt %d, want %d", again, first)
+				}
 				if !movesAway {
-					respond(encoded(t, &streampb.Result{V: 2, Duplicate: true}))
+					respond(encoded(t, &streampb.Result{V: 2}))
 				}
 				return !movesAway
 			})
 			begun := time.Now()
 			r := do(t, c)
-			if r.GetV() != 2 || r.GetDuplicate() || requests != 2 || (len(asked) == 1) != movesAway {
+			if r.GetV() != 2 || requests != 2 || (len(asked) == 1) != movesAway {
 				t.Errorf("got %v after %d requests and %d over NATS", r, requests, len(asked))
 			}
 			if waited := time.Since(begun); waited < 500*time.Millisecond {
@@ -112,14 +123,14 @@ func TestABusyOwnerInTheProcessIsAskedAgain(t *testing.T) {
 	n := streamtest.New(t)
 	requests := 0
 	c := owner.New(n.Conn, 1).Beside(func(_ streams.Partition, _ []byte, respond func([]byte)) bool {
-		result := &streampb.Result{V: 1, Duplicate: requests > 0}
+		result := &streampb.Result{V: 1}
 		if requests++; requests < 3 {
 			result = owner.Refused(owner.Unavailable())
 		}
 		respond(encoded(t, result))
 		return true
 	})
-	if r := do(t, c); r.GetV() != 1 || r.GetDuplicate() || requests != 3 {
+	if r := do(t, c); r.GetV() != 1 || requests != 3 {
 		t.Errorf("got %v after %d requests", r, requests)
 	}
 }

@@ -35,6 +35,7 @@ func parse(pb *streampb.Command, p streams.Partition, partitions uint32) (c sequ
 	if c.ClientID, err = streams.ClientIDFromBytes(pb.GetClientId()); err != nil {
 		return c, streams.Reject(streams.BadRequest, "client_id must be a UUIDv7")
 	}
+	c.Attempt = pb.GetAttempt()
 	if pb.GetTs() != 0 && !pb.GetServer() {
 		return c, streams.Reject(streams.Forbidden, "only a server token may set ts")
 	}

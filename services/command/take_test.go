@@ -103,3 +103,33 @@ func TestWhatCameTooLateCanBeSentAgain(t *testing.T) {
 		t.Errorf("a alone: %v, want n 2", r)
 	}
 }
+
+// Who took a command from its sender repeats it under its number, and is not
+// told that it is a repetition; the sender is, who comes with another.
+func TestOnlyTheSendersRepetitionIsADuplicate(t *testing.T) {
+	n := streamtest.Provisioned(t, 1)
+	stop := serve(t, n, nil)
+	newGroup(t, n.Conn)
+	c := send(newID(), "hello")
+	attempt := func(number uint32) *streampb.Result {
+		t.Helper()
+		c.Attempt = number
+		return do(t, n.Conn, c)
+	}
+	if r := attempt(7); r.GetDuplicate() || r.GetN() != 1 {
+		t.Errorf("the first: %v", r)
+	}
+	for _, restarted := range []bool{false, true} {
+		if restarted {
+			stop()
+			stop = serve(t, n, nil)
+		}
+		if r := attempt(7); r.GetDuplicate() || r.GetN() != 1 {
+			t.Errorf("the edge's repetition, restarted %v: %v", restarted, r)
+		}
+		if r := attempt(8); !r.GetDuplicate() || r.GetN() != 1 {
+			t.Errorf("the sender's repetition, restarted %v: %v", restarted, r)
+		}
+	}
+	stop()
+}

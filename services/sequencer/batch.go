@@ -19,7 +19,6 @@ type Batch struct {
 
 	submitted time.Time
 	results   []*streampb.Result
-	appended  []bool      // the command's events were handed to a log by this very batch
 	wait      streams.Seq // everything up to here must be stored before the answer
 	laneKeys  []laneKey   // whose commands these are; see load.go
 
@@ -31,6 +30,7 @@ type Batch struct {
 type Command struct {
 	Group    streams.Group
 	ClientID streams.ClientID // set on every writing command
+	Attempt  uint32           // the same in each copy of the command that nobody but the edge repeats; 0: unknown
 	Request  group.Request
 	Invalid  *streams.Rejection // refused before it came here
 }
@@ -72,9 +72,6 @@ func (t *term) tooLate(b *Batch) bool {
 // decide decides all commands of a batch and queues it for its answer: that of
 // a batch without events is read from the state, which must be the newest.
 func (t *term) decide(b *Batch) error {
-	if b.appended == nil {
-		b.appended = make([]bool, len(b.Commands))
-	}
 	b.results = make([]*streampb.Result, len(b.Commands))
 	now, done, first := t.now(), t.lastDone(b), t.log.Next()
 	for i := range b.Commands {
@@ -127,8 +124,6 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 		return &streampb.Result{Seq: uint64(t.prove())}
 	}
 	if dup := t.duplicate(c, now); dup != nil {
-		// What this batch itself wrote in a former term is no repetition.
-		dup.Duplicate = dup.Duplicate && !b.appended[i]
 		if _, join := c.Request.Body.(*streampb.Join); join && dup.GetRejection() == nil {
 			dup.Waiting = t.fold.existing(c.Group).Waits(c.Request.User) // as it is now
 		}
@@ -161,7 +156,6 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 		// this batch are refused as well: nothing is overtaken.
 		return rejected(streams.RejectRetry(streams.Unavailable, 100*time.Millisecond, "too much is waiting to be stored"))
 	}
-	b.appended[i] = true
 	return t.append(c, decision.Events, now)
 }
 
@@ -172,7 +166,7 @@ func (t *term) duplicate(c *Command, now int64) *streampb.Result {
 		return nil
 	}
 	if o, known := t.fold.dedup.find(c.Request.User, c.ClientID); known {
-		return &streampb.Result{V: uint64(o.v), N: uint64(o.n), Seq: uint64(o.seq), Ts: o.ts, Duplicate: true}
+		return &streampb.Result{V: uint64(o.v), N: uint64(o.n), Seq: uint64(o.seq), Ts: o.ts, Duplicate: o.attempt != c.Attempt || c.Attempt == 0}
 	}
 	reference := now
 	if c.Request.TS != 0 {
@@ -211,7 +205,7 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 	for i, e := range events {
 		st.Number(e)
 		e.Seq, e.Epoch = t.log.Next()+streams.Seq(i), t.log.Epoch()
-		e.TS, e.ClientID = ts, c.ClientID
+		e.TS, e.ClientID, e.Attempt = ts, c.ClientID, c.Attempt
 		data, err := streams.MarshalEvent(e)
 		if err != nil {
 			panic(fmt.Sprintf("an event that was decided can't be encoded: %v", err))

@@ -49,6 +49,9 @@ type outcome struct {
 	n   streams.Number
 	seq streams.Seq
 	ts  int64
+	// attempt tells a repetition by who took the command from its sender, who
+	// had no answer, from one by the sender.
+	attempt uint32
 }
 
 type accepted struct {
@@ -68,10 +71,10 @@ func (d *dedup) add(e *streams.Event, at int64) {
 	if e.ClientID.IsZero() || !e.Answer {
 		return
 	}
-	if d.note(keyOf(e.User, e.ClientID), outcome{v: e.V, n: e.N, seq: e.Seq, ts: e.TS}, at) {
+	if d.note(keyOf(e.User, e.ClientID), outcome{v: e.V, n: e.N, seq: e.Seq, ts: e.TS, attempt: e.Attempt}, at) {
 		d.fresh = append(d.fresh, &streampb.DedupEntry{
 			User: string(e.User), ClientId: e.ClientID.Bytes(), V: uint64(e.V), N: uint64(e.N),
-			Seq: uint64(e.Seq), Ts: e.TS, Accepted: at,
+			Seq: uint64(e.Seq), Ts: e.TS, Accepted: at, Attempt: e.Attempt,
 		})
 	}
 }
@@ -83,7 +86,7 @@ func (d *dedup) restore(e *streampb.DedupEntry) error {
 		return err
 	}
 	d.note(keyOf(streams.User(e.GetUser()), id), outcome{
-		v: streams.Version(e.GetV()), n: streams.Number(e.GetN()), seq: streams.Seq(e.GetSeq()), ts: e.GetTs(),
+		v: streams.Version(e.GetV()), n: streams.Number(e.GetN()), seq: streams.Seq(e.GetSeq()), ts: e.GetTs(), attempt: e.GetAttempt(),
 	}, e.GetAccepted())
 	return nil
 }

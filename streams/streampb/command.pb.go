@@ -147,6 +147,7 @@ type Command struct {
 	Ts       int64                  `protobuf:"varint,4,opt,name=ts,proto3" json:"ts,omitempty"`                            // ms since 1970 UTC, 0 for now; only with server
 	ClientId []byte                 `protobuf:"bytes,5,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"` // 16 bytes, on every writing command
 	Present  bool                   `protobuf:"varint,6,opt,name=present,proto3" json:"present,omitempty"`                  // the user has a live subscription in the room, says the edge
+	Attempt  uint32                 `protobuf:"fixed32,7,opt,name=attempt,proto3" json:"attempt,omitempty"`                 // the same each time who took the command from its sender repeats it
 	// Types that are valid to be assigned to Body:
 	//
 	//	*Command_CreateGroup
@@ -251,6 +252,13 @@ func (x *Command) GetPresent() bool {
 		return x.Present
 	}
 	return false
+}
+
+func (x *Command) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
 }
 
 func (x *Command) GetBody() isCommand_Body {
@@ -3849,14 +3857,15 @@ const file_command_proto_rawDesc = "" +
 	"\n" +
 	"\rcommand.proto\x12\x10throng.stream.v1\x1a\vevent.proto\"E\n" +
 	"\fCommandBatch\x125\n" +
-	"\bcommands\x18\x01 \x03(\v2\x19.throng.stream.v1.CommandR\bcommands\"\xb0\r\n" +
+	"\bcommands\x18\x01 \x03(\v2\x19.throng.stream.v1.CommandR\bcommands\"\xca\r\n" +
 	"\aCommand\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
 	"\x06server\x18\x03 \x01(\bR\x06server\x12\x0e\n" +
 	"\x02ts\x18\x04 \x01(\x03R\x02ts\x12\x1b\n" +
 	"\tclient_id\x18\x05 \x01(\fR\bclientId\x12\x18\n" +
-	"\apresent\x18\x06 \x01(\bR\apresent\x12B\n" +
+	"\apresent\x18\x06 \x01(\bR\apresent\x12\x18\n" +
+	"\aattempt\x18\a \x01(\aR\aattempt\x12B\n" +
 	"\fcreate_group\x18\n" +
 	" \x01(\v2\x1d.throng.stream.v1.CreateGroupH\x00R\vcreateGroup\x12B\n" +
 	"\fupdate_group\x18\v \x01(\v2\x1d.throng.stream.v1.UpdateGroupH\x00R\vupdateGroup\x12<\n" +

@@ -144,6 +144,7 @@ type Event struct {
 	Prev            uint64                 `protobuf:"varint,9,opt,name=prev,proto3" json:"prev,omitempty"`                                                 // sequence of the channel's previous event, 0 for the first
 	MentionAllCount uint64                 `protobuf:"varint,10,opt,name=mention_all_count,json=mentionAllCount,proto3" json:"mention_all_count,omitempty"` // messages that mentioned all, so far
 	Answer          bool                   `protobuf:"varint,11,opt,name=answer,proto3" json:"answer,omitempty"`                                            // this event's v and n are its command's answer
+	Attempt         uint32                 `protobuf:"fixed32,12,opt,name=attempt,proto3" json:"attempt,omitempty"`                                         // of the command; a repetition with another one is the sender's own
 	// Types that are valid to be assigned to Payload:
 	//
 	//	*Event_Message
@@ -284,6 +285,13 @@ func (x *Event) GetAnswer() bool {
 		return x.Answer
 	}
 	return false
+}
+
+func (x *Event) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
 }
 
 func (x *Event) GetPayload() isEvent_Payload {
@@ -3023,7 +3031,7 @@ var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\x10throng.stream.v1\"\xaf\x0f\n" +
+	"\vevent.proto\x12\x10throng.stream.v1\"\xc9\x0f\n" +
 	"\x05Event\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\f\n" +
@@ -3036,7 +3044,8 @@ const file_event_proto_rawDesc = "" +
 	"\x04prev\x18\t \x01(\x04R\x04prev\x12*\n" +
 	"\x11mention_all_count\x18\n" +
 	" \x01(\x04R\x0fmentionAllCount\x12\x16\n" +
-	"\x06answer\x18\v \x01(\bR\x06answer\x12;\n" +
+	"\x06answer\x18\v \x01(\bR\x06answer\x12\x18\n" +
+	"\aattempt\x18\f \x01(\aR\aattempt\x12;\n" +
 	"\amessage\x18\x14 \x01(\v2\x1f.throng.stream.v1.MessagePostedH\x00R\amessage\x125\n" +
 	"\x04edit\x18\x15 \x01(\v2\x1f.throng.stream.v1.MessageEditedH\x00R\x04edit\x12;\n" +
 	"\x06recall\x18\x16 \x01(\v2!.throng.stream.v1.MessageRecalledH\x00R\x06recall\x121\n" +

@@ -774,6 +774,7 @@ type DedupEntry struct {
 	Seq           uint64                 `protobuf:"varint,5,opt,name=seq,proto3" json:"seq,omitempty"`
 	Ts            int64                  `protobuf:"varint,6,opt,name=ts,proto3" json:"ts,omitempty"`
 	Accepted      int64                  `protobuf:"varint,7,opt,name=accepted,proto3" json:"accepted,omitempty"` // ms since 1970 UTC, by the owner's clock
+	Attempt       uint32                 `protobuf:"fixed32,8,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -857,6 +858,13 @@ func (x *DedupEntry) GetAccepted() int64 {
 	return 0
 }
 
+func (x *DedupEntry) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
 var File_record_proto protoreflect.FileDescriptor
 
 const file_record_proto_rawDesc = "" +
@@ -925,7 +933,7 @@ const file_record_proto_rawDesc = "" +
 	"\x05dedup\x18\x03 \x01(\bR\x05dedup\"D\n" +
 	"\n" +
 	"DedupChunk\x126\n" +
-	"\aentries\x18\x01 \x03(\v2\x1c.throng.stream.v1.DedupEntryR\aentries\"\x97\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x1c.throng.stream.v1.DedupEntryR\aentries\"\xb1\x01\n" +
 	"\n" +
 	"DedupEntry\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1b\n" +
@@ -934,7 +942,8 @@ const file_record_proto_rawDesc = "" +
 	"\x01n\x18\x04 \x01(\x04R\x01n\x12\x10\n" +
 	"\x03seq\x18\x05 \x01(\x04R\x03seq\x12\x0e\n" +
 	"\x02ts\x18\x06 \x01(\x03R\x02ts\x12\x1a\n" +
-	"\baccepted\x18\a \x01(\x03R\bacceptedB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
+	"\baccepted\x18\a \x01(\x03R\baccepted\x12\x18\n" +
+	"\aattempt\x18\b \x01(\aR\aattemptB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
 
 var (
 	file_record_proto_rawDescOnce sync.Once
