@@ -23,6 +23,7 @@ const (
 	MaxPins          = 100              // pinned messages of a channel
 	MaxUserGroups    = 100              // user groups of a member, or named by a channel
 	MaxChannelNamed  = 10_000           // users a private channel names
+	MaxRoomLogged    = 200              // members up to which a room logs who joins and leaves
 	MaxInvites       = 1000             // invitations of a group that can still be used
 	MaxAddressed     = 100              // users one command names: members of a new channel, users of a rollback
 	MaxBatchCommands = 512              // commands of one request to a partition's owner

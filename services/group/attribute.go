@@ -127,6 +127,10 @@ func (s *State) applyAttribute(e *streams.Event, key string, next *attribute) {
 		ch.attributed, a.loaded = true, true
 		s.changed(Entity{Channel: e.Channel})
 	}
+	if next.autoDelete && !ch.tied {
+		ch.tied = true
+		s.changed(Entity{Channel: e.Channel})
+	}
 	s.setAttribute(a, key, next)
 	a.used = true
 	s.changed(Entity{Channel: e.Channel, Attribute: key})

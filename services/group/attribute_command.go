@@ -12,12 +12,6 @@ import (
 // values and users.
 const maxAttributePage = 256 << 10
 
-// reasonGone is why a key tied to a presence was deleted.
-const reasonGone = "gone"
-
-// presenceUser is in whose name keys go with a presence.
-const presenceUser streams.User = "@server"
-
 // attributeChannel finds whose attributes a command is about: @ and nothing
 // stand for the group's own.
 func (s *State) attributeChannel(r Request, name string) (streams.Channel, *channel, error) {
@@ -63,9 +57,6 @@ func (s *State) setAttributes(r Request, body *streampb.SetAttributes, now int64
 	changes, err := checkAttributes(body)
 	if err != nil {
 		return Decision{}, err
-	}
-	if body.GetAutoDelete() && s.meta.kind != kindRoom {
-		return Decision{}, streams.Reject(streams.BadRequest, "auto_delete is for rooms: elsewhere nobody's presence ends")
 	}
 	a, err := s.loadedAttributes(c, ch)
 	if err != nil {
@@ -221,52 +212,4 @@ func (s *State) readAttributes(r Request, body *streampb.ReadAttributes) (Decisi
 		page.Attributes = append(page.Attributes, shown)
 	}
 	return answer(&streampb.Result{Attributes: page})
-}
-
-// AutoDelete is the events by which the keys tied to a user's presence go, in
-// order of channels and keys; none if there are none. What
-// [State.MissingTied] names must be in memory.
-func (s *State) AutoDelete(u streams.User) []*streams.Event {
-	var events []*streams.Event
-	for _, c := range s.attributed() {
-		a := s.attrs[c]
-		if a == nil {
-			continue
-		}
-		keys := make([]string, 0, len(a.tied[u]))
-		for key := range a.tied[u] {
-			keys = append(keys, key)
-		}
-		slices.Sort(keys)
-		for _, key := range keys {
-			events = append(events, &streams.Event{Channel: c, User: presenceUser, Payload: streams.AttributeDeleted{
-				AttributeDeleted: &streampb.AttributeDeleted{Key: key, Reason: reasonGone},
-			}})
-		}
-	}
-	return events
-}
-
-// MissingTied returns what AutoDelete needs that is not in memory.
-func (s *State) MissingTied() []Entity {
-	if !s.Exists() {
-		return nil
-	}
-	n := &need{state: s}
-	for _, c := range s.attributed() {
-		n.attributes(c, s.channels[c])
-	}
-	return n.missing
-}
-
-// attributed returns the channels that can have attributes, ascending.
-func (s *State) attributed() []streams.Channel {
-	var names []streams.Channel
-	for name, ch := range s.channels {
-		if ch.attributed && s.lives(ch) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

@@ -30,6 +30,7 @@ type about struct {
 	deleted    bool
 	pinned     []streams.Number // oldest pin first
 	attributed bool             // it has, or once had, attributes
+	tied       bool             // and some tied to a presence
 }
 
 // lives reports whether a channel can be used: it is not deleted, nor is what
@@ -205,7 +206,7 @@ func (a *about) attributes() uint64 {
 func aboutOf(r *streampb.ChannelRecord) about {
 	a := about{
 		infoSeq: streams.Seq(r.GetInfoSeq()), creator: streams.User(r.GetCreator()), parent: r.GetParent(),
-		settings: r.GetSettings(), deleted: r.GetDeleted(), attributed: r.GetAttributes() > 0,
+		settings: r.GetSettings(), deleted: r.GetDeleted(), attributed: r.GetAttributes() > 0, tied: r.GetTied(),
 	}
 	if r.GetKind() == kindPrivate {
 		a.members = make(map[streams.User]struct{}, len(r.GetMembers()))

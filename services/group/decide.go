@@ -12,7 +12,10 @@ type Request struct {
 	User   streams.User
 	Server bool  // a back end: membership and roles are not asked for
 	TS     int64 // ms since 1970 UTC of what is imported, 0 for now
-	Body   any   // one of the *streampb command messages
+	Body   any   // one of the *streampb command messages, or what the owner itself decides: Departure, Idle
+	// Present is the edge's word that the user has a subscription in the room,
+	// before the presence it tells of each second.
+	Present bool
 	// Target is the message an edit or a recall is about, as the log has it;
 	// nil where the sequencer knows of none.
 	Target *Target
@@ -31,6 +34,7 @@ type Target struct {
 type Decision struct {
 	Events []*streams.Event // Channel, User, Payload and Answer are set
 	Answer *streampb.Result // set when there are no events
+	Enters bool             // the caller is in the room from now on, without an event
 }
 
 // Decide says what a command does now (ms since 1970 UTC), or returns a
@@ -63,6 +67,10 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 		return answer(&streampb.Result{Access: s.access(r.User)})
 	case *streampb.ReadSnapshot:
 		return answer(&streampb.Result{Snapshot: s.snapshot()})
+	case *Departure:
+		return s.depart(body)
+	case *Idle:
+		return s.endIdle(r)
 	}
 	if err := s.may(r, ReadGroup); err != nil {
 		return Decision{}, err
@@ -85,7 +93,7 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 	case *streampb.DeleteChannel:
 		return s.deleteChannel(r, body)
 	case *streampb.Leave:
-		return s.leave(r, body)
+		return s.leave(r, body, now)
 	case *streampb.Send:
 		if err := s.taken(r); err != nil {
 			return Decision{}, err
@@ -110,6 +118,8 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 		return s.setAttributes(r, body, now)
 	case *streampb.ReadAttributes:
 		return s.readAttributes(r, body)
+	case *streampb.ReadPresence:
+		return answer(&streampb.Result{Presence: &streampb.Presence{Online: s.online(), Members: s.population()}})
 	case *streampb.ReadMembers:
 		return answer(&streampb.Result{Members: s.memberPage(body)})
 	}

@@ -25,10 +25,13 @@ func (s *State) missingMembers(r Request, n *need) {
 		return
 	}
 	switch body := r.Body.(type) {
-	case *streampb.ReadSnapshot:
+	case *streampb.ReadSnapshot, *Idle:
+		return
+	case *Departure:
+		n.member(body.User)
 		return
 	case *streampb.ReadMembers:
-		if s.listed() {
+		if s.listed() && len(body.GetAmong()) == 0 {
 			n.everyMember()
 		}
 	case *streampb.ActOnMember:
@@ -61,7 +64,7 @@ func (s *State) atMembers() (Decision, error) {
 // joining is the event by which somebody becomes a member with a role. Of what
 // they were before, only a mute outlasts it.
 func (s *State) joining(r Request, u streams.User, role streampb.Role, now int64) *streampb.MemberJoined {
-	had := s.standing(u)
+	had := s.logged(u)
 	after := had.state()
 	if had.role == everybody {
 		after.Joined, after.JoinedSeq = happened(r, now), 0
@@ -85,7 +88,7 @@ func (s *State) join(r Request, body *streampb.Join, now int64) (Decision, error
 	m, role, imported := s.standing(r.User), anyMember, r.TS != 0
 	switch {
 	case m.role != everybody && !imported:
-		return s.atMembers()
+		return s.enters()
 	case m.role != everybody:
 		role = m.role
 	case m.bannedNow(now) && !imported:
@@ -100,7 +103,11 @@ func (s *State) join(r Request, body *streampb.Join, now int64) (Decision, error
 			return s.ask(r, body)
 		}
 	}
+	if s.joinsUnlogged(r, m) {
+		return s.enters()
+	}
 	joined := s.joining(r, r.User, role, now)
+	joined.Guest = s.open() && !r.Server && role == anyMember
 	joined.Reason, joined.Invite = body.GetReason(), invite.GetInvite()
 	return one(r, streams.MembersChannel, streams.MemberJoined{MemberJoined: joined})
 }
@@ -132,12 +139,15 @@ func (s *State) ask(r Request, body *streampb.Join) (Decision, error) {
 // memory knows.
 func (s *State) Waits(u streams.User) bool { return s.standing(u).waiting }
 
-func (s *State) leave(r Request, body *streampb.Leave) (Decision, error) {
+func (s *State) leave(r Request, body *streampb.Leave, now int64) (Decision, error) {
 	if err := s.may(r, LeaveGroup); err != nil {
 		return Decision{}, err
 	}
 	if err := checkReason(body.GetReason()); err != nil {
 		return Decision{}, err
+	}
+	if s.standing(r.User).visiting {
+		return s.onceSeated(r.User, now, func(there *State) (Decision, error) { return there.leave(r, body, now) })
 	}
 	role := s.role(r.User)
 	if err := s.stays(s.standing(r.User)); err != nil {
@@ -172,7 +182,11 @@ func (s *State) listed() bool {
 
 // memberPage lists current members by name, after the given one.
 func (s *State) memberPage(body *streampb.ReadMembers) *streampb.MemberPage {
-	page := &streampb.MemberPage{Count: s.meta.census.GetMembers(), Census: s.meta.census}
+	page := &streampb.MemberPage{Count: s.population(), Census: s.meta.census}
+	if len(body.GetAmong()) > 0 {
+		page.Members = s.among(body.GetAmong())
+		return page
+	}
 	if !s.listed() || !s.whole {
 		page.Elsewhere = true
 		return page
@@ -189,12 +203,17 @@ func (s *State) memberPage(body *streampb.ReadMembers) *streampb.MemberPage {
 		if want := body.GetRole(); want != everybody && m.role != want {
 			continue
 		}
+		online := s.isOnline(all[at])
+		if body.GetOnline() && !online {
+			continue
+		}
 		if len(page.Members) == limit {
 			page.After = page.Members[limit-1].User
 			break
 		}
 		page.Members = append(page.Members, &streampb.MemberInfo{
 			User: string(all[at]), Role: m.role, Joined: m.joined, MutedUntil: m.mutedUntil, UserGroups: m.userGroups,
+			Online: online,
 		})
 	}
 	return page

@@ -26,6 +26,9 @@ func (s *State) actOnMember(r Request, body *streampb.ActOnMember, now int64) (D
 	if err := checkReason(body.GetReason()); err != nil {
 		return Decision{}, err
 	}
+	if s.standing(whom).visiting {
+		return s.onceSeated(whom, now, func(there *State) (Decision, error) { return there.actOnMember(r, body, now) })
+	}
 	a := act{Request: r, body: body, whom: whom, target: s.standing(whom), now: now}
 	var decide func(act) (streams.Payload, error)
 	switch body.GetAct() {

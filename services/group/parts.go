@@ -33,6 +33,8 @@ func (s *State) missingParts(r Request, n *need) {
 		return
 	}
 	switch body := r.Body.(type) {
+	case *Departure:
+		n.tied()
 	case *streampb.SetAttributes:
 		if c, ch, err := s.attributeChannel(r, body.GetChannel()); err == nil {
 			n.attributes(c, ch)

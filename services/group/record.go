@@ -13,7 +13,7 @@ import (
 func (s *State) info(r Request) *streampb.GroupInfo {
 	return &streampb.GroupInfo{
 		Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
-		Channels: s.channelsFor(r), Members: s.meta.census.GetMembers(),
+		Channels: s.channelsFor(r), Members: s.population(), Online: s.online(),
 		Census: s.meta.census, Role: s.role(r.User), Created: s.meta.created,
 		V: uint64(s.Place(streams.GroupChannel).V),
 	}
@@ -24,7 +24,7 @@ func (s *State) info(r Request) *streampb.GroupInfo {
 func (s *State) snapshot() *streampb.Snapshot {
 	return &streampb.Snapshot{
 		Channels: s.allChannels(), Settings: s.meta.settings,
-		Kind: s.meta.kind, Name: s.meta.name, Members: s.meta.census.GetMembers(),
+		Kind: s.meta.kind, Name: s.meta.name, Members: s.population(),
 	}
 }
 
@@ -75,6 +75,7 @@ func (s *State) GroupRecord() *streampb.GroupRecord {
 		Seq: uint64(s.meta.seq), Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
 		Created: s.meta.created, Members: s.meta.census.GetMembers(), Census: s.meta.census,
 		Deleted: s.meta.deleted, Invites: s.meta.invites,
+		Guests: s.insiders(true), Residents: s.insiders(false),
 	}
 }
 
@@ -88,7 +89,7 @@ func (s *State) ChannelRecord(c streams.Channel) *streampb.ChannelRecord {
 		Kind: ch.kind, Name: ch.name, Recalled: ch.recalledNumbers(),
 		LastSends: s.lastSends(ch), Pinned: ch.pinnedNumbers(),
 		InfoSeq: uint64(ch.infoSeq), Creator: string(ch.creator), Parent: ch.parent, Members: ch.memberNames(),
-		Settings: ch.settings, Deleted: ch.deleted, Attributes: ch.attributes(),
+		Settings: ch.settings, Deleted: ch.deleted, Attributes: ch.attributes(), Tied: ch.tied,
 	}
 }
 
@@ -123,6 +124,7 @@ func (s *State) RestoreGroup(r *streampb.GroupRecord) {
 	s.meta = meta{
 		seq: streams.Seq(r.GetSeq()), kind: r.GetKind(), name: r.GetName(), settings: r.GetSettings(),
 		created: r.GetCreated(), census: r.GetCensus(), deleted: r.GetDeleted(), invites: r.GetInvites(),
+		inside: restoreInside(r),
 	}
 	if s.meta.census == nil {
 		s.meta.census = censusBefore(r.GetMembers())

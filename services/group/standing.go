@@ -22,6 +22,7 @@ type member struct {
 	waiting     bool // asked to join, not decided
 	blocksPeer  bool // direct: does not take what the other sends
 	userGroups  []string
+	visiting    bool // in a room by presence alone; of copies only, see room.go
 }
 
 // forGood is the end of a mute that has none.
@@ -30,8 +31,22 @@ const forGood = -1
 var stranger member
 
 // standing returns how a user stands; their record must be in memory, or that
-// they have none known.
+// they have none known. Who is in a room by presence alone stands as a member.
 func (s *State) standing(u streams.User) *member {
+	m := s.logged(u)
+	if m.role == everybody && s.visits(u, m) {
+		visitor := *m
+		visitor.role, visitor.visiting = anyMember, true
+		return &visitor
+	}
+	return m
+}
+
+// logged is standing as the events tell it.
+func (s *State) logged(u streams.User) *member {
+	if m := s.seated[u]; m != nil {
+		return m
+	}
 	if m := s.members[u]; m != nil {
 		return m
 	}
@@ -71,6 +86,7 @@ func (s *State) applyMember(e *streams.Event) {
 	}
 	if census != nil && e.Seq > s.meta.seq {
 		s.meta.seq, s.meta.census = e.Seq, proto.CloneOf(census)
+		s.goesInside(e, u, after.GetRole())
 		if join, ok := e.Payload.(streams.MemberJoined); ok && join.GetInvite() != "" {
 			s.useInvite(join.GetInvite())
 		}

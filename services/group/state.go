@@ -18,6 +18,9 @@ type State struct {
 	sorted   []streams.User                  // current members by name, of a whole group; nil when out of date
 	dirty    map[Entity]struct{}
 
+	around Around                   // nil: nobody tells who is present
+	seated map[streams.User]*member // what stands in for members' records within one decision; see room.go
+
 	residents residents
 	whole     bool // who is not in members has no record
 	elsewhere bool // there are too many member records to read them all
@@ -32,6 +35,7 @@ type meta struct {
 	census   *streampb.Census
 	invites  []*streampb.InviteRecord // oldest first, at most streams.MaxInvites
 	deleted  bool
+	inside   map[streams.User]bool // of a room: who is logged as a member, and whether as a guest; see room.go
 }
 
 type channel struct {

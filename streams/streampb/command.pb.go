@@ -2436,6 +2436,7 @@ type ReadMembers struct {
 	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
 	Role          Role                   `protobuf:"varint,3,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // ROLE_NONE for all
 	Online        bool                   `protobuf:"varint,4,opt,name=online,proto3" json:"online,omitempty"`                        // only who has a connection
+	Among         []string               `protobuf:"bytes,5,rep,name=among,proto3" json:"among,omitempty"`                           // only tell which of these have: the projections know the rest of them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2496,6 +2497,13 @@ func (x *ReadMembers) GetOnline() bool {
 		return x.Online
 	}
 	return false
+}
+
+func (x *ReadMembers) GetAmong() []string {
+	if x != nil {
+		return x.Among
+	}
+	return nil
 }
 
 // ReadAccess asks what a user may read in a group: an edge asks it once per
@@ -4055,12 +4063,13 @@ const file_command_proto_rawDesc = "" +
 	"\x04here\x18\x02 \x03(\tR\x04here\x12\x12\n" +
 	"\x04gone\x18\x03 \x03(\tR\x04gone\x12\x14\n" +
 	"\x05whole\x18\x04 \x01(\bR\x05whole\"\x0e\n" +
-	"\fReadPresence\"}\n" +
+	"\fReadPresence\"\x93\x01\n" +
 	"\vReadMembers\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\tR\x05after\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12*\n" +
 	"\x04role\x18\x03 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
-	"\x06online\x18\x04 \x01(\bR\x06online\"\f\n" +
+	"\x06online\x18\x04 \x01(\bR\x06online\x12\x14\n" +
+	"\x05among\x18\x05 \x03(\tR\x05among\"\f\n" +
 	"\n" +
 	"ReadAccess\"\x0e\n" +
 	"\fReadSnapshot\"\b\n" +

@@ -1836,6 +1836,7 @@ type MemberJoined struct {
 	Census        *Census                `protobuf:"bytes,5,opt,name=census,proto3" json:"census,omitempty"`
 	State         *MemberState           `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
 	Invite        string                 `protobuf:"bytes,7,opt,name=invite,proto3" json:"invite,omitempty"` // id of the invitation it came by
+	Guest         bool                   `protobuf:"varint,8,opt,name=guest,proto3" json:"guest,omitempty"`  // of an open room: the membership ends with their presence
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1917,6 +1918,13 @@ func (x *MemberJoined) GetInvite() string {
 		return x.Invite
 	}
 	return ""
+}
+
+func (x *MemberJoined) GetGuest() bool {
+	if x != nil {
+		return x.Guest
+	}
+	return false
 }
 
 type MemberLeft struct {
@@ -3163,7 +3171,7 @@ const file_event_proto_rawDesc = "" +
 	"\tprotected\x18\x04 \x01(\bR\tprotected\"<\n" +
 	"\x10AttributeDeleted\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x83\x02\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x99\x02\n" +
 	"\fMemberJoined\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12*\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
@@ -3171,7 +3179,8 @@ const file_event_proto_rawDesc = "" +
 	"\amembers\x18\x04 \x01(\x04R\amembers\x120\n" +
 	"\x06census\x18\x05 \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x123\n" +
 	"\x05state\x18\x06 \x01(\v2\x1d.throng.stream.v1.MemberStateR\x05state\x12\x16\n" +
-	"\x06invite\x18\a \x01(\tR\x06invite\"\xbd\x01\n" +
+	"\x06invite\x18\a \x01(\tR\x06invite\x12\x14\n" +
+	"\x05guest\x18\b \x01(\bR\x05guest\"\xbd\x01\n" +
 	"\n" +
 	"MemberLeft\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x16\n" +

@@ -35,6 +35,8 @@ type GroupRecord struct {
 	Census        *Census                `protobuf:"bytes,7,opt,name=census,proto3" json:"census,omitempty"`
 	Deleted       bool                   `protobuf:"varint,8,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	Invites       []*InviteRecord        `protobuf:"bytes,9,rep,name=invites,proto3" json:"invites,omitempty"`
+	Guests        []string               `protobuf:"bytes,10,rep,name=guests,proto3" json:"guests,omitempty"`       // of a room: members who go with their presence, ascending
+	Residents     []string               `protobuf:"bytes,11,rep,name=residents,proto3" json:"residents,omitempty"` // and the others, ascending, as far as there are few
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -128,6 +130,20 @@ func (x *GroupRecord) GetDeleted() bool {
 func (x *GroupRecord) GetInvites() []*InviteRecord {
 	if x != nil {
 		return x.Invites
+	}
+	return nil
+}
+
+func (x *GroupRecord) GetGuests() []string {
+	if x != nil {
+		return x.Guests
+	}
+	return nil
+}
+
+func (x *GroupRecord) GetResidents() []string {
+	if x != nil {
+		return x.Residents
 	}
 	return nil
 }
@@ -226,6 +242,7 @@ type ChannelRecord struct {
 	Attributes      uint64                 `protobuf:"varint,14,opt,name=attributes,proto3" json:"attributes,omitempty"`          // 0: it never had one, so none need be looked for
 	InfoSeq         uint64                 `protobuf:"varint,15,opt,name=info_seq,json=infoSeq,proto3" json:"info_seq,omitempty"` // of the newest event on @ about the channel
 	Creator         string                 `protobuf:"bytes,16,opt,name=creator,proto3" json:"creator,omitempty"`
+	Tied            bool                   `protobuf:"varint,17,opt,name=tied,proto3" json:"tied,omitempty"` // it has, or once had, attributes tied to a presence
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -370,6 +387,13 @@ func (x *ChannelRecord) GetCreator() string {
 		return x.Creator
 	}
 	return ""
+}
+
+func (x *ChannelRecord) GetTied() bool {
+	if x != nil {
+		return x.Tied
+	}
+	return false
 }
 
 type LastSend struct {
@@ -869,7 +893,7 @@ var File_record_proto protoreflect.FileDescriptor
 
 const file_record_proto_rawDesc = "" +
 	"\n" +
-	"\frecord.proto\x12\x10throng.stream.v1\x1a\vevent.proto\x1a\rcommand.proto\"\xb9\x02\n" +
+	"\frecord.proto\x12\x10throng.stream.v1\x1a\vevent.proto\x1a\rcommand.proto\"\xef\x02\n" +
 	"\vGroupRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
@@ -879,13 +903,16 @@ const file_record_proto_rawDesc = "" +
 	"\amembers\x18\x06 \x01(\x04R\amembers\x120\n" +
 	"\x06census\x18\a \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x12\x18\n" +
 	"\adeleted\x18\b \x01(\bR\adeleted\x128\n" +
-	"\ainvites\x18\t \x03(\v2\x1e.throng.stream.v1.InviteRecordR\ainvites\"|\n" +
+	"\ainvites\x18\t \x03(\v2\x1e.throng.stream.v1.InviteRecordR\ainvites\x12\x16\n" +
+	"\x06guests\x18\n" +
+	" \x03(\tR\x06guests\x12\x1c\n" +
+	"\tresidents\x18\v \x03(\tR\tresidents\"|\n" +
 	"\fInviteRecord\x12\x16\n" +
 	"\x06invite\x18\x01 \x01(\tR\x06invite\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x18\n" +
 	"\aexpires\x18\x03 \x01(\x03R\aexpires\x12\x12\n" +
 	"\x04uses\x18\x04 \x01(\x04R\x04uses\x12\x12\n" +
-	"\x04used\x18\x05 \x01(\x04R\x04used\"\xfa\x03\n" +
+	"\x04used\x18\x05 \x01(\x04R\x04used\"\x8e\x04\n" +
 	"\rChannelRecord\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\f\n" +
 	"\x01v\x18\x02 \x01(\x04R\x01v\x12\f\n" +
@@ -906,7 +933,8 @@ const file_record_proto_rawDesc = "" +
 	"attributes\x18\x0e \x01(\x04R\n" +
 	"attributes\x12\x19\n" +
 	"\binfo_seq\x18\x0f \x01(\x04R\ainfoSeq\x12\x18\n" +
-	"\acreator\x18\x10 \x01(\tR\acreator\".\n" +
+	"\acreator\x18\x10 \x01(\tR\acreator\x12\x12\n" +
+	"\x04tied\x18\x11 \x01(\bR\x04tied\".\n" +
 	"\bLastSend\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x0e\n" +
 	"\x02ts\x18\x02 \x01(\x03R\x02ts\"\x99\x01\n" +
