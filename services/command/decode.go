@@ -49,7 +49,7 @@ func parse(pb *streampb.Command, p streams.Partition, partitions uint32) (c sequ
 	if writes && c.ClientID.IsZero() {
 		return c, streams.Reject(streams.BadRequest, "a writing command needs a client_id")
 	}
-	c.Request = group.Request{User: user, Server: pb.GetServer(), TS: pb.GetTs(), Body: body}
+	c.Request = group.Request{User: user, Server: pb.GetServer(), TS: pb.GetTs(), Body: body, Present: pb.GetPresent()}
 	return c, nil
 }
 
@@ -100,6 +100,8 @@ func bodyOf(pb *streampb.Command) (body any, writes bool) {
 		return b.GroupInfo, false
 	case *streampb.Command_Members:
 		return b.Members, false
+	case *streampb.Command_ReadPresence:
+		return b.ReadPresence, false
 	case *streampb.Command_Access:
 		return b.Access, false
 	case *streampb.Command_Snapshot:

@@ -21,6 +21,7 @@ type Batch struct {
 	results   []*streampb.Result
 	wait      streams.Seq // everything up to here must be stored before the answer
 	laneKeys  []laneKey   // whose commands these are; see load.go
+	own       bool        // the term's own; nobody waits for the answer, and the next term does not decide it again
 
 	prefetched bool // what it needs was asked for ahead of its turn
 }
@@ -53,6 +54,7 @@ func (t *term) take(ctx context.Context, b *Batch) error {
 	if t.tooLate(b) {
 		return nil
 	}
+	t.touch(b)
 	if t.load(ctx, b) {
 		return nil // comes back through fetched, or from behind
 	}
@@ -141,6 +143,9 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 	if err != nil {
 		return rejected(streams.AsRejection(err))
 	}
+	if decision.Enters {
+		t.enters(c)
+	}
 	if decision.Events == nil {
 		return t.finishAnswer(decision.Answer)
 	}
@@ -187,6 +192,9 @@ func (t *term) finishAnswer(result *streampb.Result) *streampb.Result {
 	if snap := result.GetSnapshot(); snap != nil {
 		snap.Seq, snap.Epoch, snap.Log = result.Seq, uint64(t.log.Epoch()), t.logName
 	}
+	if a := result.GetAccess(); a.GetRole() != streampb.Role_ROLE_NONE && a.GetJoinedSeq() == 0 {
+		a.JoinedSeq = result.Seq + 1 // in a large room no event says when
+	}
 	if page := result.GetAttributes(); page != nil {
 		page.Seq = result.Seq
 	}
@@ -212,6 +220,7 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 		}
 		records[i] = eventlog.Record{Subject: streams.LogSubject(t.sequencer.config.Partition, e.Group, e.Channel), Data: data}
 		t.fold.apply(e)
+		t.note(c, e)
 		t.fold.dedup.add(e, now)
 		t.fold.moved[channelKey{e.Group, e.Channel}] = beaconTimes
 		if e.Kind() == streams.KindMessage {

@@ -34,6 +34,7 @@ type fold struct {
 	passed     bool        // another owner stood since this one's former term
 	replayed   int         // messages read from the log
 
+	around  group.Around    // tells every group who is present; nil while the log is folded
 	held    int             // entities in memory that could be loaded again, of all groups
 	order   []streams.Group // of groups, as eviction goes through them
 	evictAt int             // in order
@@ -58,6 +59,7 @@ func (f *fold) group(g streams.Group) *group.State {
 	if s == nil {
 		s = group.New(g)
 		s.CountIn(&f.held)
+		s.Attend(f.around)
 		f.groups[g], f.order = s, append(f.order, g)
 	}
 	return s

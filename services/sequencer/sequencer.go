@@ -119,10 +119,12 @@ type term struct {
 	chunk        int // records a tick encodes for a snapshot
 	nextSnapshot time.Time
 
-	trusted func() bool // nobody else can have taken over; see decide
-	loads   *loads
-	burying chan struct{} // a place for the one clean-up that runs; see attributes.go
-	wait    sync.WaitGroup
+	trusted  func() bool // nobody else can have taken over; see decide
+	loads    *loads
+	presence *presence
+	hearing  *hearing      // nil in tests that simulate: nobody tells anything
+	burying  chan struct{} // a place for the one clean-up that runs; see attributes.go
+	wait     sync.WaitGroup
 }
 
 func (s *Sequencer) runTerm(ctx context.Context) error {
@@ -186,7 +188,7 @@ func (s *Sequencer) runTerm(ctx context.Context) error {
 // the owner leaves, or if another stands already, since then the next term
 // would refuse it (see resume).
 func (s *Sequencer) leave(t *term, leaving bool, cause error) {
-	s.unanswered = append(t.waiting, t.abandonLoads()...)
+	s.unanswered = asked(append(t.waiting, t.abandonLoads()...))
 	if leaving || errors.Is(cause, eventlog.ErrFenced) || errors.Is(cause, errLeaseLost) {
 		for _, b := range s.unanswered {
 			b.refuse(streams.RejectRetry(streams.Unavailable, 500*time.Millisecond, "the partition is changing hands"))
@@ -199,6 +201,7 @@ func (t *term) close() {
 	t.wait.Wait()
 	t.retention.close()
 	t.regain.close()
+	t.hearing.close()
 	for _, part := range []*eventlog.Term{t.log, t.state} {
 		if part != nil {
 			part.Close()
@@ -220,6 +223,8 @@ func (t *term) serve(ctx context.Context) error {
 	defer beacon.Stop()
 	retain := time.NewTicker(t.sequencer.config.RetainEvery)
 	defer retain.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
 	for {
 		inbox, fetched := t.sequencer.inbox, t.loads.fetched
 		if t.full() {
@@ -253,6 +258,10 @@ func (t *term) serve(ctx context.Context) error {
 			t.retention.hear(msg)
 		case o := <-t.retention.purged:
 			t.retained(o)
+		case msg := <-t.hearing.inbox:
+			t.hear(msg)
+		case <-sweep.C:
+			err = t.sweep(ctx)
 		case <-retain.C:
 			t.startRetention(ctx)
 		case <-beacon.C:

@@ -27,17 +27,23 @@ func (s *Sequencer) takeOver(ctx context.Context) (*term, error) {
 		t.close()
 		return nil, err
 	}
+	if err := t.attend(); err != nil {
+		t.close()
+		return nil, err
+	}
 	return t, nil
 }
 
 func (s *Sequencer) newTerm(logName string, retention *retention) *term {
-	return &term{
+	t := &term{
 		sequencer: s, logName: logName, authors: newAuthors(), retention: retention,
 		loads: newLoads(), burying: make(chan struct{}, 1),
 		regain:  regain{outcome: make(chan regainOutcome, 1)},
 		trusted: func() bool { return true },
 		chunk:   chunkRecords, nextSnapshot: s.config.Now().Add(s.config.SnapshotEvery),
 	}
+	t.presence = newPresence(t.keeps)
+	return t
 }
 
 // begin puts up the fences and folds the log up to them.
@@ -54,6 +60,7 @@ func (t *term) begin(ctx context.Context) (err error) {
 	if t.fold, err = s.recoverFold(ctx, t.committed, t.stored); err != nil {
 		return err
 	}
+	t.fold.attend(t.presence)
 	return t.completeCards(ctx)
 }
 
