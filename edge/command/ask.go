@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/throng/throng/edge/wire"
@@ -11,6 +12,7 @@ import (
 
 func (r *Runner) ask(ctx context.Context, t *Task, command *streampb.Command) (*streampb.Result, error) {
 	command.Group, command.User, command.Server = string(t.Group), string(t.Caller.User), t.Caller.Server
+	command.Present = r.config.Hub.Present(t.Group, t.Caller.User)
 	return r.config.Owner.Ask(ctx, r.config.Owner.Partition(t.Group), command)
 }
 
@@ -40,8 +42,39 @@ func (r *Runner) members(ctx context.Context, t *Task) ([]byte, error) {
 			return nil, err
 		}
 		page.Members, page.After = list.GetMembers(), list.GetAfter()
+		if err := r.markOnline(ctx, t, page); err != nil {
+			return nil, err
+		}
 	}
 	return wire.AppendMembers(nil, page, time.Now().UnixMilli()), nil
+}
+
+// markOnline asks the owner which of a page's members have a connection, since
+// the projections don't know. Where only those are wanted the others are left
+// out: a page may be short, and there is another where it says so.
+func (r *Runner) markOnline(ctx context.Context, t *Task, page *streampb.MemberPage) error {
+	if len(page.GetMembers()) == 0 {
+		return nil
+	}
+	question := &streampb.ReadMembers{}
+	for _, m := range page.GetMembers() {
+		question.Among = append(question.Among, m.GetUser())
+	}
+	result, err := r.ask(ctx, t, &streampb.Command{Body: &streampb.Command_Members{Members: question}})
+	if err != nil {
+		return err
+	}
+	online := map[string]bool{}
+	for _, m := range result.GetMembers().GetMembers() {
+		online[m.GetUser()] = m.GetOnline()
+	}
+	for _, m := range page.GetMembers() {
+		m.Online = online[m.GetUser()]
+	}
+	if t.Command.Read.Online {
+		page.Members = slices.DeleteFunc(page.Members, func(m *streampb.MemberInfo) bool { return !m.GetOnline() })
+	}
+	return nil
 }
 
 // presence asks the owner, who hears of all edges.
