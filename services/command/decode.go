@@ -92,6 +92,8 @@ func bodyOf(pb *streampb.Command) (body any, writes bool) {
 		return b.Pin, true
 	case *streampb.Command_Unpin:
 		return b.Unpin, true
+	case *streampb.Command_Replay:
+		return b.Replay, true
 	case *streampb.Command_AttrSet:
 		return b.AttrSet, true
 	case *streampb.Command_Attrs:

@@ -32,7 +32,7 @@ type Target struct {
 // Decision is what a command leads to: events, to be numbered and applied in
 // this order, or an answer without any.
 type Decision struct {
-	Events []*streams.Event // Channel, User, Payload and Answer are set
+	Events []*streams.Event // Channel, User, Payload and Answer are set; of a replay also TS and ClientID
 	Answer *streampb.Result // set when there are no events
 	Enters bool             // the caller is in the room from now on, without an event
 }
@@ -56,6 +56,9 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 		if s.group.Direct() {
 			return Decision{}, notInDirect()
 		}
+	}
+	if body, ok := r.Body.(*streampb.Replay); ok {
+		return s.replay(r, body)
 	}
 	if !s.Exists() {
 		return Decision{}, s.noGroup(r)

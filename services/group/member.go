@@ -34,6 +34,8 @@ func (s *State) missingMembers(r Request, n *need) {
 		if s.listed() && len(body.GetAmong()) == 0 {
 			n.everyMember()
 		}
+	case *streampb.Replay:
+		s.missingReplayed(body, n)
 	case *streampb.ActOnMember:
 		n.memberNamed(body.GetUser())
 	case *streampb.Recall:

@@ -213,7 +213,10 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 	for i, e := range events {
 		st.Number(e)
 		e.Seq, e.Epoch = t.log.Next()+streams.Seq(i), t.log.Epoch()
-		e.TS, e.ClientID, e.Attempt = ts, c.ClientID, c.Attempt
+		replayed := e.TS != 0
+		if !replayed {
+			e.TS, e.ClientID, e.Attempt = ts, c.ClientID, c.Attempt
+		}
 		data, err := streams.MarshalEvent(e)
 		if err != nil {
 			panic(fmt.Sprintf("an event that was decided can't be encoded: %v", err))
@@ -221,7 +224,9 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 		records[i] = eventlog.Record{Subject: streams.LogSubject(t.sequencer.config.Partition, e.Group, e.Channel), Data: data}
 		t.fold.apply(e)
 		t.note(c, e)
-		t.fold.dedup.add(e, now)
+		if !replayed {
+			t.fold.dedup.add(e, now)
+		}
 		t.fold.moved[channelKey{e.Group, e.Channel}] = beaconTimes
 		if e.Kind() == streams.KindMessage {
 			t.authors.add(e)

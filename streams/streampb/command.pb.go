@@ -177,6 +177,7 @@ type Command struct {
 	//	*Command_Block
 	//	*Command_Presence
 	//	*Command_ReadPresence
+	//	*Command_Replay
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -511,6 +512,15 @@ func (x *Command) GetReadPresence() *ReadPresence {
 	return nil
 }
 
+func (x *Command) GetReplay() *Replay {
+	if x != nil {
+		if x, ok := x.Body.(*Command_Replay); ok {
+			return x.Replay
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -623,6 +633,10 @@ type Command_ReadPresence struct {
 	ReadPresence *ReadPresence `protobuf:"bytes,36,opt,name=read_presence,json=readPresence,proto3,oneof"`
 }
 
+type Command_Replay struct {
+	Replay *Replay `protobuf:"bytes,60,opt,name=replay,proto3,oneof"`
+}
+
 func (*Command_CreateGroup) isCommand_Body() {}
 
 func (*Command_UpdateGroup) isCommand_Body() {}
@@ -676,6 +690,8 @@ func (*Command_Block) isCommand_Body() {}
 func (*Command_Presence) isCommand_Body() {}
 
 func (*Command_ReadPresence) isCommand_Body() {}
+
+func (*Command_Replay) isCommand_Body() {}
 
 type CreateGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2430,6 +2446,54 @@ func (*ReadPresence) Descriptor() ([]byte, []int) {
 	return file_command_proto_rawDescGZIP(), []int{28}
 }
 
+// Replay appends events of a group's history elsewhere as they were: same
+// payload, time, user, client_id, v and n. Those that are here already are
+// passed over, so that it can be repeated. Only back ends beside the cluster
+// send it; no edge does.
+type Replay struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        [][]byte               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"` // encoded Events, at most streams.MaxReplay
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replay) Reset() {
+	*x = Replay{}
+	mi := &file_command_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replay) ProtoMessage() {}
+
+func (x *Replay) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replay.ProtoReflect.Descriptor instead.
+func (*Replay) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Replay) GetEvents() [][]byte {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
 type ReadMembers struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	After         string                 `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"` // a user, exclusive
@@ -2443,7 +2507,7 @@ type ReadMembers struct {
 
 func (x *ReadMembers) Reset() {
 	*x = ReadMembers{}
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2455,7 +2519,7 @@ func (x *ReadMembers) String() string {
 func (*ReadMembers) ProtoMessage() {}
 
 func (x *ReadMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2468,7 +2532,7 @@ func (x *ReadMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadMembers.ProtoReflect.Descriptor instead.
 func (*ReadMembers) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{29}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReadMembers) GetAfter() string {
@@ -2516,7 +2580,7 @@ type ReadAccess struct {
 
 func (x *ReadAccess) Reset() {
 	*x = ReadAccess{}
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2592,7 @@ func (x *ReadAccess) String() string {
 func (*ReadAccess) ProtoMessage() {}
 
 func (x *ReadAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2605,7 @@ func (x *ReadAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAccess.ProtoReflect.Descriptor instead.
 func (*ReadAccess) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{30}
+	return file_command_proto_rawDescGZIP(), []int{31}
 }
 
 // ReadSnapshot asks for the group as an edge needs it to follow it.
@@ -2553,7 +2617,7 @@ type ReadSnapshot struct {
 
 func (x *ReadSnapshot) Reset() {
 	*x = ReadSnapshot{}
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2629,7 @@ func (x *ReadSnapshot) String() string {
 func (*ReadSnapshot) ProtoMessage() {}
 
 func (x *ReadSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2642,7 @@ func (x *ReadSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadSnapshot.ProtoReflect.Descriptor instead.
 func (*ReadSnapshot) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{31}
+	return file_command_proto_rawDescGZIP(), []int{32}
 }
 
 // Canary asks the owner to append a message to the log that readers ignore.
@@ -2590,7 +2654,7 @@ type Canary struct {
 
 func (x *Canary) Reset() {
 	*x = Canary{}
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2602,7 +2666,7 @@ func (x *Canary) String() string {
 func (*Canary) ProtoMessage() {}
 
 func (x *Canary) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2615,7 +2679,7 @@ func (x *Canary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Canary.ProtoReflect.Descriptor instead.
 func (*Canary) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{32}
+	return file_command_proto_rawDescGZIP(), []int{33}
 }
 
 type ResultBatch struct {
@@ -2627,7 +2691,7 @@ type ResultBatch struct {
 
 func (x *ResultBatch) Reset() {
 	*x = ResultBatch{}
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2639,7 +2703,7 @@ func (x *ResultBatch) String() string {
 func (*ResultBatch) ProtoMessage() {}
 
 func (x *ResultBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2652,7 +2716,7 @@ func (x *ResultBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultBatch.ProtoReflect.Descriptor instead.
 func (*ResultBatch) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{33}
+	return file_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ResultBatch) GetResults() []*Result {
@@ -2686,7 +2750,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2698,7 +2762,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2711,7 +2775,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{34}
+	return file_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Result) GetRejection() *Rejection {
@@ -2838,7 +2902,7 @@ type AttributePage struct {
 
 func (x *AttributePage) Reset() {
 	*x = AttributePage{}
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2850,7 +2914,7 @@ func (x *AttributePage) String() string {
 func (*AttributePage) ProtoMessage() {}
 
 func (x *AttributePage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2863,7 +2927,7 @@ func (x *AttributePage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttributePage.ProtoReflect.Descriptor instead.
 func (*AttributePage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{35}
+	return file_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AttributePage) GetAttributes() []*Attribute {
@@ -2909,7 +2973,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2921,7 +2985,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2934,7 +2998,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{36}
+	return file_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Attribute) GetKey() string {
@@ -2996,7 +3060,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3008,7 +3072,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3021,7 +3085,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{37}
+	return file_command_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Presence) GetOnline() uint64 {
@@ -3050,7 +3114,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_command_proto_msgTypes[38]
+	mi := &file_command_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3062,7 +3126,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[38]
+	mi := &file_command_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3075,7 +3139,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{38}
+	return file_command_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Rejection) GetCode() string {
@@ -3124,7 +3188,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_command_proto_msgTypes[39]
+	mi := &file_command_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +3200,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[39]
+	mi := &file_command_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +3213,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{39}
+	return file_command_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GroupInfo) GetKind() string {
@@ -3242,7 +3306,7 @@ type ChannelInfo struct {
 
 func (x *ChannelInfo) Reset() {
 	*x = ChannelInfo{}
-	mi := &file_command_proto_msgTypes[40]
+	mi := &file_command_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3254,7 +3318,7 @@ func (x *ChannelInfo) String() string {
 func (*ChannelInfo) ProtoMessage() {}
 
 func (x *ChannelInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[40]
+	mi := &file_command_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3267,7 +3331,7 @@ func (x *ChannelInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelInfo.ProtoReflect.Descriptor instead.
 func (*ChannelInfo) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{40}
+	return file_command_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ChannelInfo) GetChannel() string {
@@ -3367,7 +3431,7 @@ type MemberPage struct {
 
 func (x *MemberPage) Reset() {
 	*x = MemberPage{}
-	mi := &file_command_proto_msgTypes[41]
+	mi := &file_command_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3379,7 +3443,7 @@ func (x *MemberPage) String() string {
 func (*MemberPage) ProtoMessage() {}
 
 func (x *MemberPage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[41]
+	mi := &file_command_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3392,7 +3456,7 @@ func (x *MemberPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberPage.ProtoReflect.Descriptor instead.
 func (*MemberPage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{41}
+	return file_command_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *MemberPage) GetMembers() []*MemberInfo {
@@ -3444,7 +3508,7 @@ type MemberInfo struct {
 
 func (x *MemberInfo) Reset() {
 	*x = MemberInfo{}
-	mi := &file_command_proto_msgTypes[42]
+	mi := &file_command_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3456,7 +3520,7 @@ func (x *MemberInfo) String() string {
 func (*MemberInfo) ProtoMessage() {}
 
 func (x *MemberInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[42]
+	mi := &file_command_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3469,7 +3533,7 @@ func (x *MemberInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberInfo.ProtoReflect.Descriptor instead.
 func (*MemberInfo) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{42}
+	return file_command_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *MemberInfo) GetUser() string {
@@ -3529,7 +3593,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_command_proto_msgTypes[43]
+	mi := &file_command_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3541,7 +3605,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[43]
+	mi := &file_command_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3554,7 +3618,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{43}
+	return file_command_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Access) GetRole() Role {
@@ -3615,7 +3679,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_command_proto_msgTypes[44]
+	mi := &file_command_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3627,7 +3691,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[44]
+	mi := &file_command_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3640,7 +3704,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{44}
+	return file_command_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Snapshot) GetSeq() uint64 {
@@ -3711,7 +3775,7 @@ type Beacon struct {
 
 func (x *Beacon) Reset() {
 	*x = Beacon{}
-	mi := &file_command_proto_msgTypes[45]
+	mi := &file_command_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3723,7 +3787,7 @@ func (x *Beacon) String() string {
 func (*Beacon) ProtoMessage() {}
 
 func (x *Beacon) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[45]
+	mi := &file_command_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3736,7 +3800,7 @@ func (x *Beacon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beacon.ProtoReflect.Descriptor instead.
 func (*Beacon) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{45}
+	return file_command_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Beacon) GetEpoch() uint64 {
@@ -3764,7 +3828,7 @@ type BeaconHead struct {
 
 func (x *BeaconHead) Reset() {
 	*x = BeaconHead{}
-	mi := &file_command_proto_msgTypes[46]
+	mi := &file_command_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3776,7 +3840,7 @@ func (x *BeaconHead) String() string {
 func (*BeaconHead) ProtoMessage() {}
 
 func (x *BeaconHead) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[46]
+	mi := &file_command_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3789,7 +3853,7 @@ func (x *BeaconHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeaconHead.ProtoReflect.Descriptor instead.
 func (*BeaconHead) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{46}
+	return file_command_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *BeaconHead) GetGroup() string {
@@ -3824,7 +3888,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_command_proto_msgTypes[47]
+	mi := &file_command_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3836,7 +3900,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[47]
+	mi := &file_command_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3849,7 +3913,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{47}
+	return file_command_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Position) GetSeq() uint64 {
@@ -3865,7 +3929,7 @@ const file_command_proto_rawDesc = "" +
 	"\n" +
 	"\rcommand.proto\x12\x10throng.stream.v1\x1a\vevent.proto\"E\n" +
 	"\fCommandBatch\x125\n" +
-	"\bcommands\x18\x01 \x03(\v2\x19.throng.stream.v1.CommandR\bcommands\"\xca\r\n" +
+	"\bcommands\x18\x01 \x03(\v2\x19.throng.stream.v1.CommandR\bcommands\"\xfe\r\n" +
 	"\aCommand\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
@@ -3902,7 +3966,8 @@ const file_command_proto_rawDesc = "" +
 	"\x06invite\x18! \x01(\v2\x18.throng.stream.v1.InviteH\x00R\x06invite\x12/\n" +
 	"\x05block\x18\" \x01(\v2\x17.throng.stream.v1.BlockH\x00R\x05block\x127\n" +
 	"\bpresence\x18# \x01(\v2\x19.throng.stream.v1.PresentH\x00R\bpresence\x12E\n" +
-	"\rread_presence\x18$ \x01(\v2\x1e.throng.stream.v1.ReadPresenceH\x00R\freadPresenceB\x06\n" +
+	"\rread_presence\x18$ \x01(\v2\x1e.throng.stream.v1.ReadPresenceH\x00R\freadPresence\x122\n" +
+	"\x06replay\x18< \x01(\v2\x18.throng.stream.v1.ReplayH\x00R\x06replayB\x06\n" +
 	"\x04body\"\x86\x01\n" +
 	"\vCreateGroup\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
@@ -4063,7 +4128,9 @@ const file_command_proto_rawDesc = "" +
 	"\x04here\x18\x02 \x03(\tR\x04here\x12\x12\n" +
 	"\x04gone\x18\x03 \x03(\tR\x04gone\x12\x14\n" +
 	"\x05whole\x18\x04 \x01(\bR\x05whole\"\x0e\n" +
-	"\fReadPresence\"\x93\x01\n" +
+	"\fReadPresence\" \n" +
+	"\x06Replay\x12\x16\n" +
+	"\x06events\x18\x01 \x03(\fR\x06events\"\x93\x01\n" +
 	"\vReadMembers\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\tR\x05after\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12*\n" +
@@ -4219,7 +4286,7 @@ func file_command_proto_rawDescGZIP() []byte {
 }
 
 var file_command_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_command_proto_goTypes = []any{
 	(Act)(0),                     // 0: throng.stream.v1.Act
 	(*CommandBatch)(nil),         // 1: throng.stream.v1.CommandBatch
@@ -4251,33 +4318,34 @@ var file_command_proto_goTypes = []any{
 	(*Present)(nil),              // 27: throng.stream.v1.Present
 	(*PresentGroup)(nil),         // 28: throng.stream.v1.PresentGroup
 	(*ReadPresence)(nil),         // 29: throng.stream.v1.ReadPresence
-	(*ReadMembers)(nil),          // 30: throng.stream.v1.ReadMembers
-	(*ReadAccess)(nil),           // 31: throng.stream.v1.ReadAccess
-	(*ReadSnapshot)(nil),         // 32: throng.stream.v1.ReadSnapshot
-	(*Canary)(nil),               // 33: throng.stream.v1.Canary
-	(*ResultBatch)(nil),          // 34: throng.stream.v1.ResultBatch
-	(*Result)(nil),               // 35: throng.stream.v1.Result
-	(*AttributePage)(nil),        // 36: throng.stream.v1.AttributePage
-	(*Attribute)(nil),            // 37: throng.stream.v1.Attribute
-	(*Presence)(nil),             // 38: throng.stream.v1.Presence
-	(*Rejection)(nil),            // 39: throng.stream.v1.Rejection
-	(*GroupInfo)(nil),            // 40: throng.stream.v1.GroupInfo
-	(*ChannelInfo)(nil),          // 41: throng.stream.v1.ChannelInfo
-	(*MemberPage)(nil),           // 42: throng.stream.v1.MemberPage
-	(*MemberInfo)(nil),           // 43: throng.stream.v1.MemberInfo
-	(*Access)(nil),               // 44: throng.stream.v1.Access
-	(*Snapshot)(nil),             // 45: throng.stream.v1.Snapshot
-	(*Beacon)(nil),               // 46: throng.stream.v1.Beacon
-	(*BeaconHead)(nil),           // 47: throng.stream.v1.BeaconHead
-	(*Position)(nil),             // 48: throng.stream.v1.Position
-	nil,                          // 49: throng.stream.v1.SetAttributes.SetEntry
-	nil,                          // 50: throng.stream.v1.SetAttributes.IfVEntry
-	(Role)(0),                    // 51: throng.stream.v1.Role
-	(*Parent)(nil),               // 52: throng.stream.v1.Parent
-	(Priority)(0),                // 53: throng.stream.v1.Priority
-	(*Settings)(nil),             // 54: throng.stream.v1.Settings
-	(*Census)(nil),               // 55: throng.stream.v1.Census
-	(*ChannelSettings)(nil),      // 56: throng.stream.v1.ChannelSettings
+	(*Replay)(nil),               // 30: throng.stream.v1.Replay
+	(*ReadMembers)(nil),          // 31: throng.stream.v1.ReadMembers
+	(*ReadAccess)(nil),           // 32: throng.stream.v1.ReadAccess
+	(*ReadSnapshot)(nil),         // 33: throng.stream.v1.ReadSnapshot
+	(*Canary)(nil),               // 34: throng.stream.v1.Canary
+	(*ResultBatch)(nil),          // 35: throng.stream.v1.ResultBatch
+	(*Result)(nil),               // 36: throng.stream.v1.Result
+	(*AttributePage)(nil),        // 37: throng.stream.v1.AttributePage
+	(*Attribute)(nil),            // 38: throng.stream.v1.Attribute
+	(*Presence)(nil),             // 39: throng.stream.v1.Presence
+	(*Rejection)(nil),            // 40: throng.stream.v1.Rejection
+	(*GroupInfo)(nil),            // 41: throng.stream.v1.GroupInfo
+	(*ChannelInfo)(nil),          // 42: throng.stream.v1.ChannelInfo
+	(*MemberPage)(nil),           // 43: throng.stream.v1.MemberPage
+	(*MemberInfo)(nil),           // 44: throng.stream.v1.MemberInfo
+	(*Access)(nil),               // 45: throng.stream.v1.Access
+	(*Snapshot)(nil),             // 46: throng.stream.v1.Snapshot
+	(*Beacon)(nil),               // 47: throng.stream.v1.Beacon
+	(*BeaconHead)(nil),           // 48: throng.stream.v1.BeaconHead
+	(*Position)(nil),             // 49: throng.stream.v1.Position
+	nil,                          // 50: throng.stream.v1.SetAttributes.SetEntry
+	nil,                          // 51: throng.stream.v1.SetAttributes.IfVEntry
+	(Role)(0),                    // 52: throng.stream.v1.Role
+	(*Parent)(nil),               // 53: throng.stream.v1.Parent
+	(Priority)(0),                // 54: throng.stream.v1.Priority
+	(*Settings)(nil),             // 55: throng.stream.v1.Settings
+	(*Census)(nil),               // 56: throng.stream.v1.Census
+	(*ChannelSettings)(nil),      // 57: throng.stream.v1.ChannelSettings
 }
 var file_command_proto_depIdxs = []int32{
 	2,  // 0: throng.stream.v1.CommandBatch.commands:type_name -> throng.stream.v1.Command
@@ -4290,10 +4358,10 @@ var file_command_proto_depIdxs = []int32{
 	18, // 7: throng.stream.v1.Command.send:type_name -> throng.stream.v1.Send
 	19, // 8: throng.stream.v1.Command.edit:type_name -> throng.stream.v1.Edit
 	20, // 9: throng.stream.v1.Command.recall:type_name -> throng.stream.v1.Recall
-	30, // 10: throng.stream.v1.Command.members:type_name -> throng.stream.v1.ReadMembers
-	31, // 11: throng.stream.v1.Command.access:type_name -> throng.stream.v1.ReadAccess
-	32, // 12: throng.stream.v1.Command.snapshot:type_name -> throng.stream.v1.ReadSnapshot
-	33, // 13: throng.stream.v1.Command.canary:type_name -> throng.stream.v1.Canary
+	31, // 10: throng.stream.v1.Command.members:type_name -> throng.stream.v1.ReadMembers
+	32, // 11: throng.stream.v1.Command.access:type_name -> throng.stream.v1.ReadAccess
+	33, // 12: throng.stream.v1.Command.snapshot:type_name -> throng.stream.v1.ReadSnapshot
+	34, // 13: throng.stream.v1.Command.canary:type_name -> throng.stream.v1.Canary
 	4,  // 14: throng.stream.v1.Command.delete_group:type_name -> throng.stream.v1.DeleteGroup
 	9,  // 15: throng.stream.v1.Command.update_channel:type_name -> throng.stream.v1.UpdateChannel
 	10, // 16: throng.stream.v1.Command.delete_channel:type_name -> throng.stream.v1.DeleteChannel
@@ -4308,52 +4376,53 @@ var file_command_proto_depIdxs = []int32{
 	15, // 25: throng.stream.v1.Command.block:type_name -> throng.stream.v1.Block
 	27, // 26: throng.stream.v1.Command.presence:type_name -> throng.stream.v1.Present
 	29, // 27: throng.stream.v1.Command.read_presence:type_name -> throng.stream.v1.ReadPresence
-	6,  // 28: throng.stream.v1.CreateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
-	6,  // 29: throng.stream.v1.UpdateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
-	51, // 30: throng.stream.v1.SettingsPatch.mention_all:type_name -> throng.stream.v1.Role
-	51, // 31: throng.stream.v1.SettingsPatch.attrs:type_name -> throng.stream.v1.Role
-	51, // 32: throng.stream.v1.SettingsPatch.threads:type_name -> throng.stream.v1.Role
-	52, // 33: throng.stream.v1.CreateChannel.parent:type_name -> throng.stream.v1.Parent
-	11, // 34: throng.stream.v1.CreateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
-	11, // 35: throng.stream.v1.UpdateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
-	51, // 36: throng.stream.v1.ChannelSettingsPatch.write:type_name -> throng.stream.v1.Role
-	12, // 37: throng.stream.v1.ChannelSettingsPatch.write_groups:type_name -> throng.stream.v1.StringList
-	12, // 38: throng.stream.v1.ChannelSettingsPatch.read_groups:type_name -> throng.stream.v1.StringList
-	0,  // 39: throng.stream.v1.ActOnMember.act:type_name -> throng.stream.v1.Act
-	51, // 40: throng.stream.v1.ActOnMember.role:type_name -> throng.stream.v1.Role
-	53, // 41: throng.stream.v1.Send.priority:type_name -> throng.stream.v1.Priority
-	49, // 42: throng.stream.v1.SetAttributes.set:type_name -> throng.stream.v1.SetAttributes.SetEntry
-	50, // 43: throng.stream.v1.SetAttributes.if_v:type_name -> throng.stream.v1.SetAttributes.IfVEntry
-	28, // 44: throng.stream.v1.Present.groups:type_name -> throng.stream.v1.PresentGroup
-	51, // 45: throng.stream.v1.ReadMembers.role:type_name -> throng.stream.v1.Role
-	35, // 46: throng.stream.v1.ResultBatch.results:type_name -> throng.stream.v1.Result
-	39, // 47: throng.stream.v1.Result.rejection:type_name -> throng.stream.v1.Rejection
-	40, // 48: throng.stream.v1.Result.group_info:type_name -> throng.stream.v1.GroupInfo
-	42, // 49: throng.stream.v1.Result.members:type_name -> throng.stream.v1.MemberPage
-	44, // 50: throng.stream.v1.Result.access:type_name -> throng.stream.v1.Access
-	45, // 51: throng.stream.v1.Result.snapshot:type_name -> throng.stream.v1.Snapshot
-	36, // 52: throng.stream.v1.Result.attributes:type_name -> throng.stream.v1.AttributePage
-	38, // 53: throng.stream.v1.Result.presence:type_name -> throng.stream.v1.Presence
-	37, // 54: throng.stream.v1.AttributePage.attributes:type_name -> throng.stream.v1.Attribute
-	37, // 55: throng.stream.v1.Rejection.current:type_name -> throng.stream.v1.Attribute
-	54, // 56: throng.stream.v1.GroupInfo.settings:type_name -> throng.stream.v1.Settings
-	41, // 57: throng.stream.v1.GroupInfo.channels:type_name -> throng.stream.v1.ChannelInfo
-	51, // 58: throng.stream.v1.GroupInfo.role:type_name -> throng.stream.v1.Role
-	55, // 59: throng.stream.v1.GroupInfo.census:type_name -> throng.stream.v1.Census
-	52, // 60: throng.stream.v1.ChannelInfo.parent:type_name -> throng.stream.v1.Parent
-	56, // 61: throng.stream.v1.ChannelInfo.settings:type_name -> throng.stream.v1.ChannelSettings
-	43, // 62: throng.stream.v1.MemberPage.members:type_name -> throng.stream.v1.MemberInfo
-	55, // 63: throng.stream.v1.MemberPage.census:type_name -> throng.stream.v1.Census
-	51, // 64: throng.stream.v1.MemberInfo.role:type_name -> throng.stream.v1.Role
-	51, // 65: throng.stream.v1.Access.role:type_name -> throng.stream.v1.Role
-	41, // 66: throng.stream.v1.Snapshot.channels:type_name -> throng.stream.v1.ChannelInfo
-	54, // 67: throng.stream.v1.Snapshot.settings:type_name -> throng.stream.v1.Settings
-	47, // 68: throng.stream.v1.Beacon.heads:type_name -> throng.stream.v1.BeaconHead
-	69, // [69:69] is the sub-list for method output_type
-	69, // [69:69] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	30, // 28: throng.stream.v1.Command.replay:type_name -> throng.stream.v1.Replay
+	6,  // 29: throng.stream.v1.CreateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
+	6,  // 30: throng.stream.v1.UpdateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
+	52, // 31: throng.stream.v1.SettingsPatch.mention_all:type_name -> throng.stream.v1.Role
+	52, // 32: throng.stream.v1.SettingsPatch.attrs:type_name -> throng.stream.v1.Role
+	52, // 33: throng.stream.v1.SettingsPatch.threads:type_name -> throng.stream.v1.Role
+	53, // 34: throng.stream.v1.CreateChannel.parent:type_name -> throng.stream.v1.Parent
+	11, // 35: throng.stream.v1.CreateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
+	11, // 36: throng.stream.v1.UpdateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
+	52, // 37: throng.stream.v1.ChannelSettingsPatch.write:type_name -> throng.stream.v1.Role
+	12, // 38: throng.stream.v1.ChannelSettingsPatch.write_groups:type_name -> throng.stream.v1.StringList
+	12, // 39: throng.stream.v1.ChannelSettingsPatch.read_groups:type_name -> throng.stream.v1.StringList
+	0,  // 40: throng.stream.v1.ActOnMember.act:type_name -> throng.stream.v1.Act
+	52, // 41: throng.stream.v1.ActOnMember.role:type_name -> throng.stream.v1.Role
+	54, // 42: throng.stream.v1.Send.priority:type_name -> throng.stream.v1.Priority
+	50, // 43: throng.stream.v1.SetAttributes.set:type_name -> throng.stream.v1.SetAttributes.SetEntry
+	51, // 44: throng.stream.v1.SetAttributes.if_v:type_name -> throng.stream.v1.SetAttributes.IfVEntry
+	28, // 45: throng.stream.v1.Present.groups:type_name -> throng.stream.v1.PresentGroup
+	52, // 46: throng.stream.v1.ReadMembers.role:type_name -> throng.stream.v1.Role
+	36, // 47: throng.stream.v1.ResultBatch.results:type_name -> throng.stream.v1.Result
+	40, // 48: throng.stream.v1.Result.rejection:type_name -> throng.stream.v1.Rejection
+	41, // 49: throng.stream.v1.Result.group_info:type_name -> throng.stream.v1.GroupInfo
+	43, // 50: throng.stream.v1.Result.members:type_name -> throng.stream.v1.MemberPage
+	45, // 51: throng.stream.v1.Result.access:type_name -> throng.stream.v1.Access
+	46, // 52: throng.stream.v1.Result.snapshot:type_name -> throng.stream.v1.Snapshot
+	37, // 53: throng.stream.v1.Result.attributes:type_name -> throng.stream.v1.AttributePage
+	39, // 54: throng.stream.v1.Result.presence:type_name -> throng.stream.v1.Presence
+	38, // 55: throng.stream.v1.AttributePage.attributes:type_name -> throng.stream.v1.Attribute
+	38, // 56: throng.stream.v1.Rejection.current:type_name -> throng.stream.v1.Attribute
+	55, // 57: throng.stream.v1.GroupInfo.settings:type_name -> throng.stream.v1.Settings
+	42, // 58: throng.stream.v1.GroupInfo.channels:type_name -> throng.stream.v1.ChannelInfo
+	52, // 59: throng.stream.v1.GroupInfo.role:type_name -> throng.stream.v1.Role
+	56, // 60: throng.stream.v1.GroupInfo.census:type_name -> throng.stream.v1.Census
+	53, // 61: throng.stream.v1.ChannelInfo.parent:type_name -> throng.stream.v1.Parent
+	57, // 62: throng.stream.v1.ChannelInfo.settings:type_name -> throng.stream.v1.ChannelSettings
+	44, // 63: throng.stream.v1.MemberPage.members:type_name -> throng.stream.v1.MemberInfo
+	56, // 64: throng.stream.v1.MemberPage.census:type_name -> throng.stream.v1.Census
+	52, // 65: throng.stream.v1.MemberInfo.role:type_name -> throng.stream.v1.Role
+	52, // 66: throng.stream.v1.Access.role:type_name -> throng.stream.v1.Role
+	42, // 67: throng.stream.v1.Snapshot.channels:type_name -> throng.stream.v1.ChannelInfo
+	55, // 68: throng.stream.v1.Snapshot.settings:type_name -> throng.stream.v1.Settings
+	48, // 69: throng.stream.v1.Beacon.heads:type_name -> throng.stream.v1.BeaconHead
+	70, // [70:70] is the sub-list for method output_type
+	70, // [70:70] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -4390,6 +4459,7 @@ func file_command_proto_init() {
 		(*Command_Block)(nil),
 		(*Command_Presence)(nil),
 		(*Command_ReadPresence)(nil),
+		(*Command_Replay)(nil),
 	}
 	file_command_proto_msgTypes[4].OneofWrappers = []any{}
 	file_command_proto_msgTypes[5].OneofWrappers = []any{}
@@ -4401,7 +4471,7 @@ func file_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   50,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

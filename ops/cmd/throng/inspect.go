@@ -15,6 +15,7 @@ import (
 
 type inspectCommand struct {
 	Partitions inspectPartitions `cmd:"" help:"Who owns which partition, and how long its log is."`
+	Group      inspectGroup      `cmd:"" help:"A group: members, roles, settings, channels and attributes, now or at any point of its log."`
 	Log        inspectLog        `cmd:"" help:"The events of a group, oldest first, without their bodies."`
 }
 
