@@ -58,7 +58,7 @@ func Default() Limits {
 const remembered = 100_000
 
 // Admission holds the buckets of users and groups. It may be used from any
-// goroutine.
+// goroutine. A nil one limits nothing.
 type Admission struct {
 	limits Limits
 	now    func() time.Time
@@ -84,6 +84,9 @@ func buckets[K comparable]() *otter.Cache[K, *rate.Limiter] {
 // Write admits a writing command of a user in a group, or returns a
 // [*streams.Rejection] with rate_limited.
 func (a *Admission) Write(user streams.User, group streams.Group) error {
+	if a == nil {
+		return nil
+	}
 	now := a.now()
 	var taken *rate.Reservation
 	if r := a.limits.User; r.limited() {
@@ -108,14 +111,19 @@ func (a *Admission) Write(user streams.User, group streams.Group) error {
 
 // Connection returns the bucket of a new connection, nil for no limit.
 func (a *Admission) Connection() *Bucket {
-	if !a.limits.Connection.limited() {
+	if a == nil || !a.limits.Connection.limited() {
 		return nil
 	}
 	return &Bucket{limiter: a.limits.Connection.bucket(), now: a.now}
 }
 
 // Connections is how many connections a user may have, 0 for any number.
-func (a *Admission) Connections() int { return a.limits.Connections }
+func (a *Admission) Connections() int {
+	if a == nil {
+		return 0
+	}
+	return a.limits.Connections
+}
 
 // Bucket limits one connection. A nil one limits nothing.
 type Bucket struct {
