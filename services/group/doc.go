@@ -1,7 +1,8 @@
 // Package group decides what happens in a group. It is a pure state machine:
 // commands and the time go in, events or a [streams.Rejection] come out
 // ([State.Decide]); events go in, state changes ([State.Apply]). It does no
-// I/O, reads no clock and keeps no pointer into what it is given.
+// I/O, reads no clock and keeps no pointer into what it is given, but for whom
+// it asks who is present ([State.Attend]).
 //
 // Invariants:
 //

@@ -30,6 +30,15 @@
 // bound, what was not used lately is dropped again, once its record is stored
 // (evict.go). So a term begins with the core of the snapshot alone.
 //
+// # Presence
+//
+// Edges tell a term who is in its groups ([group.Around]); it forgets that with
+// its end. Departures of those who are gone, and the end of rooms nobody is in,
+// are batches of the term's own: they are decided like any other, against the
+// state and the presence of that moment, and given up with the term. An owner
+// that can't know takes nobody for gone: in its first seconds, and while it does
+// not hear itself.
+//
 // # When a write fails
 //
 // A refused or unknown append ends the term. The next one folds the log anew,

@@ -3,7 +3,6 @@ package sequencer_test
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
