@@ -15,8 +15,10 @@ import (
 	"github.com/throng/throng/streams/streamtest"
 )
 
+// as is a command of a user who is present in the room, by the edge's word.
 func as(user string, c *streampb.Command) *streampb.Command {
 	c.Group, c.User = "g", user
+	c.Present = c.GetJoin() == nil // who joins has a minute
 	c.ClientId = newID().Bytes()
 	return c
 }

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// departures is how many users one batch of the term's own departs.
-	departures = 64
+	// departures is how many users one batch of the term's own departs: all
+	// guests a room can have.
+	departures = streams.MaxRoomLogged
 	// sweepGroups is in how many groups one sweep looks who has gone.
 	sweepGroups = 256
 )
