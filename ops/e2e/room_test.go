@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -294,4 +295,30 @@ func TestAnIdleRoomEnds(t *testing.T) {
 	if p, ok := last.Payload.(streams.GroupUpdated); !ok || !p.GetDeleted() || last.User != "@server" {
 		t.Errorf("the last event is %+v", last)
 	}
+}
+
+// It proves that a new owner waits for edges that are slow to speak before it
+// takes anybody for gone.
+func TestANewOwnerWaitsForAFrozenEdge(t *testing.T) {
+	v := newVenue(t)
+	one, _ := v.edge()
+	two, slow := v.edge()
+	v.open(one, nil)
+	bob := v.comes(two, "bob")
+	bob.must(t, "attr_set", object{"group": v.room, "set": object{"seat": "bob"}, "auto_delete": true})
+	v.presence(one, 1, 2)
+	slow.signal(syscall.SIGSTOP)
+	v.kill()
+	v.presence(one, 0, 2) // by the new owner, who has heard of nobody
+	replaced := time.Now()
+	streamtest.Eventually(t, patience, "some sweeps have passed", func() bool { return time.Since(replaced) > time.Second })
+	slow.signal(syscall.SIGCONT)
+	v.presence(one, 1, 2)
+	streamtest.Eventually(t, 2*patience, "the new owner takes people for gone", func() bool {
+		if s := v.told("bob"); s.leaves+len(s.keys) > 0 {
+			t.Fatalf("bob is there and has left: %+v", s)
+		}
+		return time.Since(replaced) > goneWithin
+	})
+	bob.must(t, "send", object{"group": v.room, "channel": "c", "body": "still here"})
 }
