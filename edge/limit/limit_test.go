@@ -13,7 +13,7 @@ type clock struct{ at time.Time }
 
 func (c *clock) now() time.Time { return c.at }
 
-func refusal(t *testing.T, err error) *streams.Rejection {
+func refused(t *testing.T, err error) *streams.Rejection {
 	t.Helper()
 	var r *streams.Rejection
 	if !errors.As(err, &r) || r.Code != streams.RateLimited || r.RetryAfter <= 0 {
@@ -32,7 +32,7 @@ func TestTheTimeToldIsTheTimeItTakes(t *testing.T) {
 			t.Fatalf("command %d: %v", i, err)
 		}
 	}
-	r := refusal(t, a.Write("alice", "g"))
+	r := refused(t, a.Write("alice", "g"))
 	if r.RetryAfter != 100*time.Millisecond {
 		t.Errorf("told to wait %v, want 100ms", r.RetryAfter)
 	}
@@ -40,12 +40,12 @@ func TestTheTimeToldIsTheTimeItTakes(t *testing.T) {
 		t.Errorf("another user: %v", err)
 	}
 	c.at = c.at.Add(r.RetryAfter - time.Millisecond)
-	refusal(t, a.Write("alice", "g"))
+	_ = refused(t, a.Write("alice", "g"))
 	c.at = c.at.Add(time.Millisecond)
 	if err := a.Write("alice", "g"); err != nil {
 		t.Errorf("after the time told: %v", err)
 	}
-	refusal(t, a.Write("alice", "g"))
+	_ = refused(t, a.Write("alice", "g"))
 }
 
 // It proves that a refusal by the group costs the user nothing.
@@ -56,7 +56,7 @@ func TestARefusalCostsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 5 {
-		refusal(t, a.Write("alice", "busy"))
+		_ = refused(t, a.Write("alice", "busy"))
 	}
 	if err := a.Write("alice", "quiet"); err != nil {
 		t.Errorf("the second of two: %v", err)
@@ -82,7 +82,7 @@ func TestAConnectionHasABucketOfItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	refusal(t, one.Take())
+	_ = refused(t, one.Take())
 	if err := other.Take(); err != nil {
 		t.Error(err)
 	}
