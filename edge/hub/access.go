@@ -94,13 +94,23 @@ func (v *View) find(ctx context.Context, r Reader, name streams.Channel) (*chann
 			return nil, err
 		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	c := v.channels[name]
-	if c == nil || !c.known || !v.visible(r, c) {
-		return nil, notFound
+	for {
+		v.mu.Lock()
+		c, m := v.channels[name], v.members[r.User]
+		forgotten := !r.Server && (m == nil || !m.known)
+		seen := c != nil && c.known && v.visible(r, c)
+		v.mu.Unlock()
+		switch {
+		case forgotten: // for others, since the reader was admitted
+			if err := v.Admit(ctx, r); err != nil {
+				return nil, err
+			}
+		case !seen:
+			return nil, notFound
+		default:
+			return c, nil
+		}
 	}
-	return c, nil
 }
 
 // visible reports whether a reader sees a channel; mu is held.
