@@ -26,7 +26,8 @@ type channel struct {
 	name streams.Channel
 	ring *ring.Ring
 
-	head atomic.Uint64 // log.At(), set after the ring has it
+	head  atomic.Uint64 // log.At(), set after the ring has it
+	where position      // both, for who may not take view.mu
 
 	// Guarded by view.mu.
 	log     *follow.Channel
@@ -58,6 +59,7 @@ func (c *channel) Deliver(entry ring.Entry) {
 		c.ring.Clear() // it takes no holes
 	}
 	c.ring.Append(entry)
+	c.where.set(e.V, e.N)
 	c.head.Store(uint64(e.V))
 	for _, s := range c.subs {
 		s.wake()

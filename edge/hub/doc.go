@@ -59,7 +59,8 @@
 //
 // # Locks
 //
-// Hub.mu guards the table of views and who uses them, View.mu all of a view.
+// Hub.mu guards the table of views and who uses them, View.mu all of a view; how
+// far a channel is can be asked under any lock.
 // Hub.mu may be taken under View.mu, never the other way round. Nothing is
 // asked over the network under either.
 package hub

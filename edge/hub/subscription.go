@@ -68,6 +68,10 @@ func (s *Subscription) finish(why Ended) { s.follower.Ended(s, why) }
 // Head is how far the channel has come; what is up to there can be taken.
 func (s *Subscription) Head() streams.Version { return streams.Version(s.channel.head.Load()) }
 
+// Position is how far the channel has come, and how many messages that are.
+// Followers may ask under their own locks.
+func (s *Subscription) Position() (streams.Version, streams.Number) { return s.channel.where.get() }
+
 // Take appends to out what comes after cursor, at most count events and, but
 // for the first, bytes of JSON. With gap set, the events between are no longer
 // at hand, and those in out come behind it.

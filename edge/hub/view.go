@@ -131,6 +131,7 @@ func (v *View) place(info *streampb.ChannelInfo, epoch streams.Epoch) *channel {
 	c.known = true
 	at := streams.Place{V: streams.Version(info.GetV()), Epoch: epoch}
 	c.log.Start(at, streams.Number(info.GetN()), streams.Seq(info.GetSeq()))
+	c.where.set(streams.Version(info.GetV()), streams.Number(info.GetN()))
 	c.head.Store(info.GetV())
 	c.recall(numbers(info.GetRecalled())...)
 	return c

@@ -27,6 +27,12 @@ type event struct {
 
 type gap struct{ After, Upto uint64 }
 
+type head struct {
+	Group, Channel string
+	V, N           uint64
+	Mention        bool
+}
+
 // frame is anything the server says.
 type frame struct {
 	ID    uint64
@@ -44,6 +50,7 @@ type frame struct {
 		Group, Channel string
 		After, Upto    uint64
 	}
+	Heads        []head
 	Conversation *struct {
 		Group, Channel string
 		Left           bool

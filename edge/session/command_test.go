@@ -162,8 +162,8 @@ func TestFramesThatAreWrongAreAnsweredAndTheConnectionStays(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", object, got, code)
 		}
 	}
-	if got := c.code("subscribe", `{"group":"g","channel":"c","mode":"hint"}`); got != "bad_request" {
-		t.Errorf("hint: got %s", got)
+	if got := c.code("subscribe", `{"group":"g","channel":"c","mode":"loud"}`); got != "bad_request" {
+		t.Errorf("a mode that is none: got %s", got)
 	}
 	c.ok("unsubscribe", `{"group":"g","channel":"c"}`)
 }

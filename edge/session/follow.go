@@ -28,6 +28,7 @@ type follow struct {
 	key     followKey
 	view    *hub.View
 	sub     *hub.Subscription
+	hint    bool // heads instead of events
 
 	// Guarded by session.mu.
 	cursor streams.Version // last delivered
@@ -87,10 +88,17 @@ func (f *follow) Ended(_ *hub.Subscription, why hub.Ended) {
 func (s *session) uninstall(f *follow) {
 	delete(s.follows, f.key)
 	f.armed = false
-	if f.dirty {
-		f.dirty = false
-		s.dirty = slices.DeleteFunc(s.dirty, func(other *follow) bool { return other == f })
+	s.unqueue(f)
+}
+
+// unqueue makes f clean; s.mu is held.
+func (s *session) unqueue(f *follow) {
+	if !f.dirty {
+		return
 	}
+	f.dirty = false
+	same := func(other *follow) bool { return other == f }
+	s.dirty, s.hinted = slices.DeleteFunc(s.dirty, same), slices.DeleteFunc(s.hinted, same)
 }
 
 // release ends subscriptions that are no longer installed.
@@ -146,10 +154,7 @@ func (s *session) suspend(key followKey) (*follow, error) {
 		return nil, nil
 	}
 	old.armed = false
-	if old.dirty {
-		old.dirty = false
-		s.dirty = slices.DeleteFunc(s.dirty, func(other *follow) bool { return other == old })
-	}
+	s.unqueue(old)
 	return old, nil
 }
 
@@ -169,16 +174,13 @@ func (s *session) resume(old *follow) {
 
 // follow subscribes at the hub.
 func (s *session) follow(t *command.Task) (*follow, wire.Subscribed, error) {
-	if t.Command.Read.Hint {
-		return nil, wire.Subscribed{}, streams.Reject(streams.BadRequest, "mode hint is not available in this version")
-	}
 	ctx, cancel := context.WithDeadline(s.ctx, t.Taken.Add(2*owner.Deadline))
 	defer cancel()
 	view, err := s.endpoint.config.Hub.Open(ctx, t.Group)
 	if err != nil {
 		return nil, wire.Subscribed{}, err
 	}
-	f := &follow{session: s, key: followKey{t.Group, t.Channel}, view: view}
+	f := &follow{session: s, key: followKey{t.Group, t.Channel}, view: view, hint: t.Command.Read.Hint}
 	interest := hub.Interest{
 		Reader: t.Reader(), Channel: t.Channel, Follower: f,
 		After: t.Command.Read.After, Tail: t.Command.Read.Tail, Log: t.Command.Read.Log,

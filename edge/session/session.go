@@ -68,6 +68,8 @@ type session struct {
 	replies   []reply                 // guarded by mu; at most maxOutstanding and what the server says itself
 	follows   map[followKey]*follow   // guarded by mu; at most maxFollows
 	dirty     []*follow               // guarded by mu; armed follows with something to take, each once
+	hinted    []*follow               // guarded by mu; dirty ones in mode hint, for the next heads frame
+	headsAt   time.Time               // guarded by mu; when the next heads frame may go out
 	over      []*follow               // guarded by mu; ended by the hub, to be released by the writer
 	lanes     map[streams.Group]*lane // guarded by mu; those with something to do
 	left      map[followKey]struct{}  // guarded by mu; groups, without a channel, and channels to tell the end of

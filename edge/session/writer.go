@@ -25,9 +25,12 @@ func (s *session) write() {
 	fifth := time.NewTicker(s.endpoint.config.Heartbeat / 5)
 	defer fifth.Stop()
 	var out outbox
+	var hints <-chan time.Time // while heads wait for their time
 	for ticks := 0; ; {
 		alive := true
 		select {
+		case <-hints:
+			hints = nil
 		case <-s.wakeup:
 		case <-fifth.C:
 			ticks++
@@ -42,6 +45,9 @@ func (s *session) write() {
 			s.close(0, "")
 			_ = s.conn.SetReadDeadline(time.Now()) // ends the reader
 			return
+		}
+		if wait := s.headsWait(); wait > 0 && hints == nil {
+			hints = time.After(wait)
 		}
 		if end := s.ending(); end != nil {
 			s.sayGoodbye(end)
@@ -166,9 +172,14 @@ func (s *session) gather(out *outbox) bool {
 		f := s.dirty[0]
 		s.dirty[0] = nil
 		s.dirty = s.dirty[1:]
+		if f.hint {
+			s.hinted = append(s.hinted, f)
+			continue
+		}
 		f.dirty = false
 		s.deliver(f, out)
 	}
+	s.deliverHeads(out)
 	if len(s.dirty) == 0 {
 		s.dirty = nil
 	}

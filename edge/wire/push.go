@@ -22,6 +22,32 @@ func AppendBlock(b []byte, group streams.Group, channel streams.Channel, events 
 	return w.end()
 }
 
+// Head is how far a channel is.
+type Head struct {
+	Group   streams.Group
+	Channel streams.Channel
+	V       streams.Version
+	N       streams.Number
+	Mention bool // something since the last frame mentions the reader
+}
+
+// AppendHeads appends the frame that says how far channels in mode hint are now.
+func AppendHeads(b []byte, heads []Head) []byte {
+	list := make([][]byte, len(heads))
+	for i, h := range heads {
+		o := object(nil)
+		o.text("group", string(h.Group))
+		o.text("channel", string(h.Channel))
+		o.number("v", uint64(h.V))
+		o.number("n", uint64(h.N))
+		o.flag("mention", h.Mention)
+		list[i] = o.end()
+	}
+	w := object(b)
+	w.array("heads", list)
+	return w.end()
+}
+
 // AppendGap appends the frame that says what is not delivered.
 func AppendGap(b []byte, group streams.Group, channel streams.Channel, m Missing) []byte {
 	w := object(b)
