@@ -135,7 +135,7 @@ func (r *Runner) Write(ctx context.Context, tasks []*Task) []Answer {
 	var commands []*streampb.Command
 	for i, t := range tasks {
 		if answers[i].Err == nil {
-			t.Write.Present = r.config.Hub.Present(t.Group, t.Caller.User)
+			t.Write.Present = t.Write.Present || r.config.Hub.Present(t.Group, t.Caller.User)
 			commands = append(commands, t.Write)
 		}
 	}

@@ -46,8 +46,8 @@ type Limits struct {
 // is far above what people do and below what a loop does.
 func Default() Limits {
 	return Limits{
-		Connection:  Rate{PerSecond: 200},
-		User:        Rate{PerSecond: 100},
+		Connection:  Rate{PerSecond: 500},
+		User:        Rate{PerSecond: 250},
 		Group:       Rate{PerSecond: 5000},
 		Connections: 100,
 	}

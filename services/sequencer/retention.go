@@ -54,7 +54,11 @@ func (s *Sequencer) newRetention() (*retention, error) {
 	return r, nil
 }
 
-func (r *retention) close() { r.stop() }
+func (r *retention) close() {
+	if r.stop != nil { // else it never listened, as where a snapshot is only rebuilt
+		r.stop()
+	}
+}
 
 // hear notes how far the projections have come.
 func (r *retention) hear(msg *nats.Msg) {

@@ -50,9 +50,16 @@ func (a authFlags) credentials(ctx context.Context, l *link, logger *slog.Logger
 	return c, nil
 }
 
+// inDevelopment reports whether a `throng dev` stands behind this NATS.
+func inDevelopment(ctx context.Context, l *link) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, setupWithin)
+	defer cancel()
+	return topology.DevMode(ctx, l.js)
+}
+
 // developmentSecret is what signs tokens where nobody configured anything.
 func developmentSecret(ctx context.Context, l *link) (string, error) {
-	dev, err := topology.DevMode(ctx, l.js)
+	dev, err := inDevelopment(ctx, l)
 	if err != nil {
 		return "", err
 	}

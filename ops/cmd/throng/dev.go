@@ -13,7 +13,6 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/throng/throng/clients/demo"
-	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/webhook"
 	"github.com/throng/throng/projections/engine"
 	"github.com/throng/throng/streams/localnats"
@@ -169,7 +168,7 @@ func (c *devCommand) startParts(ctx context.Context, p *program, parts *stack, c
 		return "", err
 	}
 	node, err := newEdge(links["edge"], edgeOptions{
-		listen: c.Listen, who: who, demo: demo.Handler(), limits: c.limits(limit.Limits{}), hook: judge,
+		listen: c.Listen, who: who, demo: demo.Handler(), limits: c.limits(true), hook: judge,
 		local: service.Take,
 	}, p.logger, registry)
 	if err != nil {

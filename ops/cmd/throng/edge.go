@@ -39,12 +39,16 @@ func (c *edgeCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	registry := newRegistry()
+	dev, err := inDevelopment(ctx, l)
+	if err != nil {
+		return err
+	}
 	judge, err := c.hook(l, p.logger, registry)
 	if err != nil {
 		return err
 	}
 	node, err := newEdge(l, edgeOptions{
-		listen: c.Listen, who: who, origins: c.Origins, limits: c.limits(limit.Default()), hook: judge,
+		listen: c.Listen, who: who, origins: c.Origins, limits: c.limits(dev), hook: judge,
 		ringEvents: c.RingEvents, withoutContiguity: c.UnsafeWithoutContiguity,
 	}, p.logger, registry)
 	if err != nil {
