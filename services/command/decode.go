@@ -50,6 +50,13 @@ func parse(pb *streampb.Command, p streams.Partition, partitions uint32) (c sequ
 		return c, streams.Reject(streams.BadRequest, "a writing command needs a client_id")
 	}
 	c.Request = group.Request{User: user, Server: pb.GetServer(), TS: pb.GetTs(), Body: body, Present: pb.GetPresent()}
+	if recall := pb.GetRecall(); recall.GetAuthor() != "" && pb.GetServer() {
+		author, err := streams.ParseUser(recall.GetAuthor())
+		if err != nil {
+			return c, err
+		}
+		c.Request.Target = &group.Target{Author: author}
+	}
 	return c, nil
 }
 

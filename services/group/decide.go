@@ -84,7 +84,11 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 	case *streampb.DeleteGroup:
 		return s.deleteGroup(r, body)
 	case *streampb.ActOnMember:
-		return s.actOnMember(r, body, now)
+		d, err := s.actOnMember(r, body, now)
+		if err == nil && body.GetCheck() {
+			return s.atMembers() // who asks only wants to know
+		}
+		return d, err
 	case *streampb.Invite:
 		return s.invite(r, body, now)
 	case *streampb.ReadGroup:

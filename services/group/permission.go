@@ -87,7 +87,7 @@ var rules = [actions]rule{
 	AddMember:        {name: "`member do:add`", what: "adding members", least: admin, conditions: "a role below one's own, any for owners; who is banned is unbanned first"},
 	DeclineMember:    {name: "`member do:decline`", what: "declining who asked to join", least: admin},
 	KickMember:       {name: "`member do:kick`", what: "kicking members", least: moderator, above: true},
-	BanMember:        {name: "`member do:ban`", what: "banning users", least: moderator, above: true, conditions: "also of who is no member"},
+	BanMember:        {name: "`member do:ban`, `rollback`", what: "banning users", least: moderator, above: true, conditions: "also of who is no member; `rollback`: of all its users, with `ban:false`, too, and then in all channels"},
 	UnbanMember:      {name: "`member do:unban`", what: "unbanning users", least: moderator, conditions: "does not rejoin"},
 	MuteMember:       {name: "`member do:mute`", what: "muting members", least: moderator, above: true},
 	UnmuteMember:     {name: "`member do:unmute`", what: "unmuting members", least: moderator, above: true},

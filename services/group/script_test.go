@@ -297,6 +297,7 @@ func (s *script) act(do string, f map[string]string) *streampb.ActOnMember {
 		User: f["user"], Role: role, Reason: f["reason"],
 		Act: streampb.Act(streampb.Act_value["ACT_"+strings.ToUpper(do)]),
 	}
+	body.Check = f["check"] != ""
 	if f["until"] != "" {
 		body.Until = s.number(f["until"])
 	}

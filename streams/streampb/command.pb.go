@@ -1368,6 +1368,7 @@ type ActOnMember struct {
 	Role          Role                   `protobuf:"varint,4,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // add, role
 	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	UserGroups    []string               `protobuf:"bytes,6,rep,name=user_groups,json=userGroups,proto3" json:"user_groups,omitempty"` // user_groups: all the user is in from now on
+	Check         bool                   `protobuf:"varint,7,opt,name=check,proto3" json:"check,omitempty"`                            // only tell whether it would be allowed; nothing happens
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1442,6 +1443,13 @@ func (x *ActOnMember) GetUserGroups() []string {
 		return x.UserGroups
 	}
 	return nil
+}
+
+func (x *ActOnMember) GetCheck() bool {
+	if x != nil {
+		return x.Check
+	}
+	return false
 }
 
 // Invite makes or ends an invitation.
@@ -1861,6 +1869,7 @@ type Recall struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
 	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	Author        string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"` // who wrote it, where the edge has read that and speaks as a back end: it is not looked up
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1907,6 +1916,13 @@ func (x *Recall) GetN() uint64 {
 		return x.N
 	}
 	return 0
+}
+
+func (x *Recall) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
 }
 
 type React struct {
@@ -4043,7 +4059,7 @@ const file_command_proto_rawDesc = "" +
 	"\t_category\"$\n" +
 	"\n" +
 	"StringList\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\tR\x06values\"\xc5\x01\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\"\xdb\x01\n" +
 	"\vActOnMember\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12'\n" +
 	"\x03act\x18\x02 \x01(\x0e2\x15.throng.stream.v1.ActR\x03act\x12\x14\n" +
@@ -4051,7 +4067,8 @@ const file_command_proto_rawDesc = "" +
 	"\x04role\x18\x04 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1f\n" +
 	"\vuser_groups\x18\x06 \x03(\tR\n" +
-	"userGroups\"b\n" +
+	"userGroups\x12\x14\n" +
+	"\x05check\x18\a \x01(\bR\x05check\"b\n" +
 	"\x06Invite\x12\x16\n" +
 	"\x06invite\x18\x01 \x01(\tR\x06invite\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x18\n" +
@@ -4083,10 +4100,11 @@ const file_command_proto_rawDesc = "" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
 	"\x01n\x18\x02 \x01(\x04R\x01n\x12\x12\n" +
 	"\x04body\x18\x03 \x01(\fR\x04body\x12\x1b\n" +
-	"\tbody_json\x18\x04 \x01(\bR\bbodyJson\"0\n" +
+	"\tbody_json\x18\x04 \x01(\bR\bbodyJson\"H\n" +
 	"\x06Recall\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
-	"\x01n\x18\x02 \x01(\x04R\x01n\"E\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01n\x12\x16\n" +
+	"\x06author\x18\x03 \x01(\tR\x06author\"E\n" +
 	"\x05React\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\f\n" +
 	"\x01n\x18\x02 \x01(\x04R\x01n\x12\x14\n" +
