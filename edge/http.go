@@ -120,10 +120,13 @@ func (e *Edge) doAs(ctx context.Context, name wire.Name, authorization string, b
 		return nil, err
 	}
 	var answer command.Answer
-	if task.Writes() {
-		// What was taken is finished even if the asker goes away.
+	switch {
+	// What was taken is finished even if the asker goes away.
+	case task.Undo != nil:
+		answer = e.runner.Rollback(e.life, task)
+	case task.Writes():
 		answer = e.runner.Write(e.life, []*command.Task{task})[0]
-	} else {
+	default:
 		answer = e.runner.Read(ctx, task)
 	}
 	if answer.Err != nil {

@@ -41,10 +41,15 @@ type Config struct {
 }
 
 // Runner does commands. It may be used from any goroutine.
-type Runner struct{ config Config }
+type Runner struct {
+	config    Config
+	rollbacks chan struct{} // one for each under way; holds rollbacksAtOnce. Never closed.
+}
 
 // New returns a runner.
-func New(config Config) *Runner { return &Runner{config: config} }
+func New(config Config) *Runner {
+	return &Runner{config: config, rollbacks: make(chan struct{}, rollbacksAtOnce)}
+}
 
 // Caller is who asks, from the token.
 type Caller struct {
@@ -91,13 +96,14 @@ func (r *Runner) Prepare(caller Caller, c wire.Command, now time.Time) (*Task, e
 	if err := t.pair(); err != nil {
 		return nil, err
 	}
+	if c.Undo != nil {
+		return t, r.prepareRollback(t, now)
+	}
 	if c.Write == nil {
 		return t, nil
 	}
 	if len(c.Write.ClientId) == 0 {
-		var entropy [10]byte
-		_, _ = rand.Read(entropy[:]) // never fails
-		c.Write.ClientId = streams.MakeClientID(now.UnixMilli(), entropy).Bytes()
+		c.Write.ClientId = newClientID(now).Bytes()
 	}
 	t.name(hex.EncodeToString(c.Write.ClientId))
 	if !caller.Server {
@@ -116,6 +122,23 @@ func (r *Runner) Prepare(caller Caller, c wire.Command, now time.Time) (*Task, e
 		}
 	}
 	return t, nil
+}
+
+// prepareRollback has it admitted like a write.
+func (r *Runner) prepareRollback(t *Task, now time.Time) error {
+	if t.Undo.ClientID.IsZero() {
+		t.Undo.ClientID = newClientID(now)
+	}
+	if t.Caller.Server {
+		return nil
+	}
+	return r.config.Limits.Write(t.Caller.User, t.Group)
+}
+
+func newClientID(now time.Time) streams.ClientID {
+	var entropy [10]byte
+	_, _ = rand.Read(entropy[:]) // never fails
+	return streams.MakeClientID(now.UnixMilli(), entropy)
 }
 
 // Answer is what became of a task: the bare ok object, or an error.

@@ -47,6 +47,10 @@ func (s *session) work(group streams.Group, l *lane) {
 		switch {
 		case first.task.Writes():
 			s.writeBatch(batch)
+		case first.task.Undo != nil: // it takes long, and nothing waits for it
+			s.tasks.Go(func() {
+				s.settle(first.id, s.endpoint.config.Runner.Rollback(s.endpoint.life, first.task), reply{})
+			})
 		case first.task.Name == wire.Subscribe:
 			if s.beginRead() {
 				s.subscribe(first)

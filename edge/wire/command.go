@@ -36,6 +36,7 @@ const (
 	Join          Name = "join"
 	Leave         Name = "leave"
 	Member        Name = "member"
+	Rollback      Name = "rollback"
 	Invite        Name = "invite"
 	InviteRevoke  Name = "invite_revoke"
 	Block         Name = "block"
@@ -55,7 +56,7 @@ const (
 var Names = []Name{
 	Connect, Ping, Subscribe, Unsubscribe, Pull, History, Attrs, Group, Members, Presence,
 	CreateGroup, UpdateGroup, DeleteGroup, CreateChannel, UpdateChannel, DeleteChannel,
-	Join, Leave, Member, Invite, InviteRevoke, Block, Unblock,
+	Join, Leave, Member, Rollback, Invite, InviteRevoke, Block, Unblock,
 	Send, Edit, Recall, React, Unreact, Pin, Unpin, AttrSet, Signal,
 }
 
@@ -83,6 +84,8 @@ type Command struct {
 	// Write is set for the writing commands: all but user, server and the
 	// names the edge makes up.
 	Write *streampb.Command
+	// Undo is set for rollback.
+	Undo *Undoing
 	// As is whom a back end speaks for, empty for nobody else.
 	As streams.User
 	// TS is the time an import gives, ms since 1970 UTC, 0 for now.
@@ -151,9 +154,15 @@ func parse(name Name, object []byte) (Command, error) {
 func (f *fields) complete(c *Command) {
 	c.Write.Group = string(c.Group)
 	c.Write.Ts = c.TS
-	if s, given := f.text("client_id"); given {
-		id, err := streams.ParseClientID(s)
-		f.refuse(err)
-		c.Write.ClientId = id.Bytes()
+	c.Write.ClientId = f.clientID().Bytes()
+}
+
+func (f *fields) clientID() streams.ClientID {
+	s, given := f.text("client_id")
+	if !given {
+		return streams.ClientID{}
 	}
+	id, err := streams.ParseClientID(s)
+	f.refuse(err)
+	return id
 }

@@ -23,6 +23,7 @@ var parsers = map[Name]func(*fields, *Command){
 	Join:          parseJoin,
 	Leave:         parseLeave,
 	Member:        parseMember,
+	Rollback:      parseRollback,
 	Invite:        parseInvite,
 	InviteRevoke:  parseInviteRevoke,
 	Block:         parseBlock,

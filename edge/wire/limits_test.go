@@ -71,6 +71,11 @@ func TestLimitsAtTheirEdge(t *testing.T) {
 		{"user groups of a member", wire.Member, func(n int) string {
 			return `{"group":"g","user":"u","do":"user_groups","user_groups":` + listed(n) + `}`
 		}, 100, streams.BadRequest},
+		{"users of a rollback", wire.Rollback, func(n int) string { return `{"group":"g","since":0,"users":` + listed(n) + `}` }, 100, streams.BadRequest},
+		{"bytes of a rollback's reason", wire.Rollback, func(n int) string {
+			return `{"group":"g","since_seq":1,"users":["u"],"reason":"` + a(n) + `"}`
+		}, 512, streams.TooLarge},
+		{"bytes of a user of a rollback", wire.Rollback, func(n int) string { return `{"group":"g","since_seq":1,"users":["` + a(n) + `"]}` }, 64, streams.BadRequest},
 		{"bytes of a code", wire.Invite, func(n int) string { return `{"group":"g","code":"` + a(n) + `"}` }, 128, streams.BadRequest},
 		{"mentions", wire.Send, func(n int) string { return `{"group":"g","channel":"c","body":"x","mentions":` + listed(n) + `}` }, 100, streams.BadRequest},
 		{"bytes of a direct message", wire.Send, func(n int) string { return `{"user":"bob","body":"` + a(n) + `"}` }, 16384, streams.TooLarge},
