@@ -306,4 +306,11 @@ func TestWhatWasWrittenBehindANewerFenceIsLeftOut(t *testing.T) {
 	if err != nil || len(messages) != 2 || messages[0].User != "alice" {
 		t.Errorf("got %d messages, %v", len(messages), err)
 	}
+	logged, err := s.loader.Logged(t.Context(), &backfill.Authors{
+		Group: "g", Users: map[streams.User]bool{"mallory": true},
+		Channels: []*streampb.ChannelInfo{{Channel: "c", V: 2, N: 2, Seq: uint64(got[1].Event.Seq)}},
+	})
+	if err != nil || len(logged.Messages) != 0 || !logged.Complete {
+		t.Errorf("of who wrote too late: %+v, %v", logged, err)
+	}
 }

@@ -44,11 +44,12 @@ type Config struct {
 type Runner struct {
 	config    Config
 	rollbacks chan struct{} // one for each under way; holds rollbacksAtOnce. Never closed.
+	most      int           // messages one rollback recalls
 }
 
 // New returns a runner.
 func New(config Config) *Runner {
-	return &Runner{config: config, rollbacks: make(chan struct{}, rollbacksAtOnce)}
+	return &Runner{config: config, rollbacks: make(chan struct{}, rollbacksAtOnce), most: rollbackMost}
 }
 
 // Caller is who asks, from the token.

@@ -157,7 +157,7 @@ func (rb *rollback) purged(ctx context.Context, below map[streams.Channel]stream
 		if !ok || streams.Seq(c.GetSeq()) < rb.authors.Seq {
 			continue // nothing anybody sees, or nothing so new
 		}
-		found, err := rb.config.Loader.Stored(ctx, rb.authors, c, before, nil, rollbackMost-rb.recalled+1)
+		found, err := rb.config.Loader.Stored(ctx, rb.authors, c, before, nil, rb.most-rb.recalled+1)
 		if err != nil {
 			return err
 		}
@@ -173,11 +173,11 @@ func (rb *rollback) purged(ctx context.Context, below map[streams.Channel]stream
 // a raid does not stop at channels the caller is not in.
 func (rb *rollback) recall(ctx context.Context, messages []backfill.Written) error {
 	for len(messages) > 0 {
-		if rb.recalled >= rollbackMost || ctx.Err() != nil {
+		if rb.recalled >= rb.most || ctx.Err() != nil {
 			rb.more = true
 			return nil
 		}
-		size := min(recallBatch, len(messages), rollbackMost-rb.recalled)
+		size := min(recallBatch, len(messages), rb.most-rb.recalled)
 		commands := make([]*streampb.Command, size)
 		for i, m := range messages[:size] {
 			commands[i] = rb.command("recall", string(m.Channel), m.N)

@@ -171,6 +171,9 @@ func (o *Owner) updateChannel(g *group, c *streampb.Command, id streams.ClientID
 // member does what tests need of it; o.mu is held.
 func (o *Owner) member(g *group, c *streampb.Command, id streams.ClientID, act *streampb.ActOnMember) *streampb.Result {
 	user := act.GetUser()
+	if act.GetCheck() {
+		return &streampb.Result{Already: true}
+	}
 	state := proto.Clone(g.standing[user]).(*streampb.MemberState)
 	var payload streams.Payload
 	switch act.GetAct() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 // raid is a group after three users wrote all over it, among others.
@@ -128,7 +129,9 @@ func TestRollbackOfARaid(t *testing.T) {
 		t.Fatalf("%d members after what was refused, want all 8", count)
 	}
 
+	began := time.Now()
 	done := mo.must(t, "rollback", ask)
+	t.Logf("rolled back %d messages in %v", raidMessages, time.Since(began).Round(time.Millisecond))
 	if done.number("recalled") != raidMessages-1 || done.number("banned") != 3 || done.number("through") <= r.since || done["more"] != nil {
 		t.Errorf("rolled back %v", done)
 	}
