@@ -39,6 +39,8 @@
 //	throng.state.<p>.@dedup.<seq>       pieces of the duplicate window
 //	throng.state.<p>.@checkpoint        up to which sequence the records are complete
 //	throng.state.<p>.@fence             fences of the snapshot writer
+//	throng.user.<q>.<user>.hide.<group>.<channel>
+//	                                    what a user hides for themselves, stored in USER_<q>, newest per subject
 //	throng.cmd.<p>                      requests to the partition's owner
 //	throng.beacon.<p>                   where recently moved channels stand, once a second
 //	throng.position.<p>                 how far projections have stored the log, once a second

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -32,12 +33,19 @@ type newestGet struct {
 // the order of their sequences. Subjects may hold wildcards. What it reads is as new as
 // the stream was at sequence from, which anchor, a literal subject with a
 // message, is asked along for: any replica may answer, and one that has not
-// come so far is asked again. It returns [ErrBehind] if none has, and
+// come so far is asked again. The anchor's own message is visited only where
+// subjects name it. Without an anchor any replica's answer is taken. It returns [ErrBehind] if none has, and
 // [ErrTooMany] if wildcards match more than the server tells of (1,024).
 func (r *Reader) Newest(ctx context.Context, anchor string, from streams.Seq, subjects []string, visit func(Message) error) error {
 	for range staleReads {
-		found, upto, more, err := r.newest(ctx, append([]string{anchor}, subjects...))
+		asked := subjects
+		if anchor != "" {
+			asked = append([]string{anchor}, subjects...)
+		}
+		found, upto, more, err := r.newest(ctx, asked)
 		switch {
+		case errors.Is(err, ErrNoMessage) && anchor == "":
+			return nil
 		case errors.Is(err, ErrNoMessage), err == nil && upto < from: // not even the anchor, or an old one
 			if err := ctx.Err(); err != nil {
 				return err
@@ -47,7 +55,7 @@ func (r *Reader) Newest(ctx context.Context, anchor string, from streams.Seq, su
 			return err
 		}
 		for _, m := range found {
-			if m.Subject == anchor {
+			if m.Subject == anchor && !slices.Contains(subjects, anchor) {
 				continue
 			}
 			if err := visit(m); err != nil {

@@ -889,6 +889,105 @@ func (x *DedupEntry) GetAttempt() uint32 {
 	return 0
 }
 
+// HiddenRecord is which messages of a channel one user hides for themselves. It
+// only grows.
+type HiddenRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	N             []uint64               `protobuf:"varint,1,rep,packed,name=n,proto3" json:"n,omitempty"` // ascending, at most streams.MaxHidden
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HiddenRecord) Reset() {
+	*x = HiddenRecord{}
+	mi := &file_record_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HiddenRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HiddenRecord) ProtoMessage() {}
+
+func (x *HiddenRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HiddenRecord.ProtoReflect.Descriptor instead.
+func (*HiddenRecord) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *HiddenRecord) GetN() []uint64 {
+	if x != nil {
+		return x.N
+	}
+	return nil
+}
+
+// Hidden tells edges that a user hides a message. It passes and is not stored.
+type Hidden struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hidden) Reset() {
+	*x = Hidden{}
+	mi := &file_record_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hidden) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hidden) ProtoMessage() {}
+
+func (x *Hidden) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hidden.ProtoReflect.Descriptor instead.
+func (*Hidden) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Hidden) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Hidden) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
 var File_record_proto protoreflect.FileDescriptor
 
 const file_record_proto_rawDesc = "" +
@@ -971,7 +1070,12 @@ const file_record_proto_rawDesc = "" +
 	"\x03seq\x18\x05 \x01(\x04R\x03seq\x12\x0e\n" +
 	"\x02ts\x18\x06 \x01(\x03R\x02ts\x12\x1a\n" +
 	"\baccepted\x18\a \x01(\x03R\baccepted\x12\x18\n" +
-	"\aattempt\x18\b \x01(\aR\aattemptB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
+	"\aattempt\x18\b \x01(\aR\aattempt\"\x1c\n" +
+	"\fHiddenRecord\x12\f\n" +
+	"\x01n\x18\x01 \x03(\x04R\x01n\"*\n" +
+	"\x06Hidden\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01nB+Z)github.com/throng/throng/streams/streampbb\x06proto3"
 
 var (
 	file_record_proto_rawDescOnce sync.Once
@@ -985,7 +1089,7 @@ func file_record_proto_rawDescGZIP() []byte {
 	return file_record_proto_rawDescData
 }
 
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_record_proto_goTypes = []any{
 	(*GroupRecord)(nil),     // 0: throng.stream.v1.GroupRecord
 	(*InviteRecord)(nil),    // 1: throng.stream.v1.InviteRecord
@@ -998,24 +1102,26 @@ var file_record_proto_goTypes = []any{
 	(*Checkpoint)(nil),      // 8: throng.stream.v1.Checkpoint
 	(*DedupChunk)(nil),      // 9: throng.stream.v1.DedupChunk
 	(*DedupEntry)(nil),      // 10: throng.stream.v1.DedupEntry
-	(*Settings)(nil),        // 11: throng.stream.v1.Settings
-	(*Census)(nil),          // 12: throng.stream.v1.Census
-	(*Parent)(nil),          // 13: throng.stream.v1.Parent
-	(*ChannelSettings)(nil), // 14: throng.stream.v1.ChannelSettings
-	(Role)(0),               // 15: throng.stream.v1.Role
-	(*MemberState)(nil),     // 16: throng.stream.v1.MemberState
-	(*Attribute)(nil),       // 17: throng.stream.v1.Attribute
+	(*HiddenRecord)(nil),    // 11: throng.stream.v1.HiddenRecord
+	(*Hidden)(nil),          // 12: throng.stream.v1.Hidden
+	(*Settings)(nil),        // 13: throng.stream.v1.Settings
+	(*Census)(nil),          // 14: throng.stream.v1.Census
+	(*Parent)(nil),          // 15: throng.stream.v1.Parent
+	(*ChannelSettings)(nil), // 16: throng.stream.v1.ChannelSettings
+	(Role)(0),               // 17: throng.stream.v1.Role
+	(*MemberState)(nil),     // 18: throng.stream.v1.MemberState
+	(*Attribute)(nil),       // 19: throng.stream.v1.Attribute
 }
 var file_record_proto_depIdxs = []int32{
-	11, // 0: throng.stream.v1.GroupRecord.settings:type_name -> throng.stream.v1.Settings
-	12, // 1: throng.stream.v1.GroupRecord.census:type_name -> throng.stream.v1.Census
+	13, // 0: throng.stream.v1.GroupRecord.settings:type_name -> throng.stream.v1.Settings
+	14, // 1: throng.stream.v1.GroupRecord.census:type_name -> throng.stream.v1.Census
 	1,  // 2: throng.stream.v1.GroupRecord.invites:type_name -> throng.stream.v1.InviteRecord
 	3,  // 3: throng.stream.v1.ChannelRecord.last_sends:type_name -> throng.stream.v1.LastSend
-	13, // 4: throng.stream.v1.ChannelRecord.parent:type_name -> throng.stream.v1.Parent
-	14, // 5: throng.stream.v1.ChannelRecord.settings:type_name -> throng.stream.v1.ChannelSettings
-	15, // 6: throng.stream.v1.MemberRecord.role:type_name -> throng.stream.v1.Role
-	16, // 7: throng.stream.v1.MemberRecord.state:type_name -> throng.stream.v1.MemberState
-	17, // 8: throng.stream.v1.AttributeRecord.attribute:type_name -> throng.stream.v1.Attribute
+	15, // 4: throng.stream.v1.ChannelRecord.parent:type_name -> throng.stream.v1.Parent
+	16, // 5: throng.stream.v1.ChannelRecord.settings:type_name -> throng.stream.v1.ChannelSettings
+	17, // 6: throng.stream.v1.MemberRecord.role:type_name -> throng.stream.v1.Role
+	18, // 7: throng.stream.v1.MemberRecord.state:type_name -> throng.stream.v1.MemberState
+	19, // 8: throng.stream.v1.AttributeRecord.attribute:type_name -> throng.stream.v1.Attribute
 	7,  // 9: throng.stream.v1.CardRecord.reactions:type_name -> throng.stream.v1.ReactionRecord
 	10, // 10: throng.stream.v1.DedupChunk.entries:type_name -> throng.stream.v1.DedupEntry
 	11, // [11:11] is the sub-list for method output_type
@@ -1038,7 +1144,7 @@ func file_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -105,6 +105,22 @@ func (d Deployment) StateStreamConfig(p streams.Partition) jetstream.StreamConfi
 	}
 }
 
+// UserStreamConfig is a stream of what users have for themselves alone. There
+// are as many as partitions.
+func (d Deployment) UserStreamConfig(q streams.Partition) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              streams.UserStream(q),
+		Description:       "Throng: what users have for themselves, part " + q.String(),
+		Subjects:          []string{streams.UserPattern(q)},
+		Storage:           jetstream.FileStorage,
+		Replicas:          d.Replicas,
+		Retention:         jetstream.LimitsPolicy,
+		MaxMsgsPerSubject: 1,
+		AllowDirect:       true,
+		DenyDelete:        true,
+	}
+}
+
 // Change is one difference provisioning found.
 type Change struct {
 	What string // "stream LOG_3", "bucket THRONG_LEASES"
@@ -161,7 +177,7 @@ func Provision(ctx context.Context, js jetstream.JetStream, d Deployment, dryRun
 			gone = append(gone, fmt.Errorf("%w: %s", ErrLogLost, streams.LogStream(p)))
 			continue
 		}
-		for _, want := range []jetstream.StreamConfig{d.LogStreamConfig(p), d.StateStreamConfig(p)} {
+		for _, want := range []jetstream.StreamConfig{d.LogStreamConfig(p), d.StateStreamConfig(p), d.UserStreamConfig(p)} {
 			change, err := ensureStream(ctx, js, want, dryRun)
 			if err != nil {
 				return nil, err
