@@ -15,6 +15,7 @@ import (
 
 	"github.com/throng/throng/edge/backfill"
 	"github.com/throng/throng/edge/command"
+	"github.com/throng/throng/edge/hidden"
 	"github.com/throng/throng/edge/hub"
 	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/owner"
@@ -62,8 +63,9 @@ func New(config Config) (*Edge, error) {
 	loader := backfill.New(backfill.Config{
 		Conn: config.Conn, Partitions: partitions, Metrics: backfill.NewMetrics(config.Registerer),
 	})
+	hides := hidden.New(hidden.Config{Conn: config.Conn, JS: config.JS, Partitions: partitions, Logger: config.Logger})
 	e.hub = hub.New(hub.Config{
-		Conn: config.Conn, JS: config.JS, Owner: asker, Loader: loader, Logger: config.Logger, Metrics: hub.NewMetrics(config.Registerer),
+		Conn: config.Conn, JS: config.JS, Owner: asker, Loader: loader, Hidden: hides, Logger: config.Logger, Metrics: hub.NewMetrics(config.Registerer),
 		RingEvents: config.RingEvents, RingBytes: config.RingBytes, AttributeBytes: config.AttributeBytes, Linger: config.Linger, Lose: config.Lose,
 		WithoutContiguity: config.WithoutContiguity,
 	})

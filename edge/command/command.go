@@ -100,6 +100,9 @@ func (r *Runner) Prepare(caller Caller, c wire.Command, now time.Time) (*Task, e
 	if c.Undo != nil {
 		return t, r.prepareRollback(t, now)
 	}
+	if c.Name == wire.Hide {
+		return t, r.admitHide(t)
+	}
 	if c.Write == nil {
 		return t, nil
 	}
@@ -140,6 +143,17 @@ func newClientID(now time.Time) streams.ClientID {
 	var entropy [10]byte
 	_, _ = rand.Read(entropy[:]) // never fails
 	return streams.MakeClientID(now.UnixMilli(), entropy)
+}
+
+// admitHide refuses a hide for nobody, and one too many at a time.
+func (r *Runner) admitHide(t *Task) error {
+	if t.Caller.User == serverUser {
+		return streams.Reject(streams.BadRequest, "hide takes as, the user it is done for")
+	}
+	if t.Caller.Server {
+		return nil
+	}
+	return r.config.Limits.Own(t.Caller.User)
 }
 
 // Answer is what became of a task: the bare ok object, or an error.
@@ -220,7 +234,7 @@ func (r *Runner) read(ctx context.Context, t *Task) ([]byte, error) {
 		return r.members(ctx, t)
 	case wire.Presence:
 		return r.presence(ctx, t)
-	case wire.Pull, wire.History, wire.Attrs, wire.Signal:
+	case wire.Pull, wire.History, wire.Attrs, wire.Hide, wire.Signal:
 		view, err := r.config.Hub.Open(ctx, t.Group)
 		if err != nil {
 			return nil, err
@@ -238,6 +252,8 @@ func inView(ctx context.Context, view *hub.View, t *Task) ([]byte, error) {
 		return pull(ctx, view, t)
 	case wire.History:
 		return history(ctx, view, t)
+	case wire.Hide:
+		return wire.Empty(), view.Hide(ctx, t.Reader(), t.Channel, t.N)
 	case wire.Attrs:
 		return view.Attributes(ctx, t.Reader(), t.Channel, t.Command.Read.After, t.Command.Read.Keys)
 	}

@@ -62,13 +62,16 @@ func (v *View) Admit(ctx context.Context, r Reader) error {
 	}
 }
 
-// askAccess asks the owner what a user may read. What events have told
+// askAccess asks the owner what a user may read, and reads what they hide. What events have told
 // meanwhile is applied to the answer as far as it is newer.
 func (v *View) askAccess(ctx context.Context, user streams.User, m *member) error {
 	result, err := v.hub.config.Owner.Ask(ctx, v.partition, &streampb.Command{
 		Group: string(v.group), User: string(user),
 		Body: &streampb.Command_Access{Access: &streampb.ReadAccess{}},
 	})
+	if err == nil {
+		err = v.loadHidden(ctx, user, m)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	close(m.asking)

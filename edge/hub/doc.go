@@ -44,6 +44,15 @@
 // member leaves, is taken out of a private channel, or group or channel are
 // deleted, the subscriptions end at that event.
 //
+// # Hidden messages
+//
+// What a user hides for themselves is read when they are admitted and kept as
+// long as they are remembered. The edge that writes it tells the others at once,
+// and each looks for what was written all few seconds (package hidden). Since it
+// only grows, it does not matter in which order it comes. Events with the words
+// of such a message have the hidden form for this user, and history leaves the
+// message out.
+//
 // # Attributes
 //
 // A channel's attributes are loaded when somebody first asks, once however many

@@ -94,6 +94,10 @@ func (f *feed) take(msg *nats.Msg) {
 		f.signal(g, c, msg.Data)
 		return
 	}
+	if g, c, ok := streams.ParseHide(msg.Subject); ok {
+		f.hide(g, c, msg.Data)
+		return
+	}
 	token, ok := streams.ParseLog(msg.Subject)
 	if !ok {
 		return

@@ -21,10 +21,18 @@ func (v *View) History(ctx context.Context, reader Reader, name streams.Channel,
 		return nil, false, err
 	}
 	q.User = reader.User
-	floor := streams.Seq(0)
-	if sight := v.look(reader, c); sight != nil && !sight.all {
-		floor = sight.floor
+	sight, err := v.look(ctx, reader, c)
+	if err != nil {
+		return nil, false, err
 	}
+	if sight == nil || sight.all {
+		return c.history(ctx, q)
+	}
+	return c.shown(ctx, q, sight)
+}
+
+// since is history without what was before a sequence, 0 for nothing.
+func (c *channel) since(ctx context.Context, q backfill.Query, floor streams.Seq) (messages []*wire.Message, more bool, err error) {
 	if floor > 0 && q.After.Given {
 		first, err := c.first(ctx, floor)
 		if err != nil {

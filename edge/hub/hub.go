@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/throng/throng/edge/backfill"
+	"github.com/throng/throng/edge/hidden"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/edge/ring"
 	"github.com/throng/throng/streams"
@@ -25,6 +26,7 @@ type Config struct {
 	JS      jetstream.JetStream // on Conn; required
 	Owner   *owner.Client       // required
 	Loader  *backfill.Loader    // required
+	Hidden  *hidden.Store       // required
 	Logger  *slog.Logger        // required
 	Metrics *Metrics            // required
 
@@ -75,7 +77,7 @@ type Hub struct {
 	called chan streams.Partition // an owner asks who is present; calledSize, never closed
 	life   context.Context        // ends with Run; parent of the goroutines it owns
 	end    context.CancelFunc
-	tasks  sync.WaitGroup // feeds, fills and the announcer; Run waits for it
+	tasks  sync.WaitGroup // feeds, fills, the announcer and who looks for hides; Run waits for it
 
 	attributes attributeBudget
 
@@ -108,6 +110,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	tick := time.NewTicker(max(h.config.Linger/4, 10*time.Millisecond))
 	defer tick.Stop()
 	h.spawn(func() { h.announce(h.life) })
+	h.spawn(func() { h.config.Hidden.Run(h.life, h.hidden) })
 	for {
 		select {
 		case <-tick.C:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/throng/throng/edge/backfill"
 	"github.com/throng/throng/edge/edgetest"
+	"github.com/throng/throng/edge/hidden"
 	"github.com/throng/throng/edge/hub"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/edge/wire"
@@ -40,6 +41,7 @@ func TestMoreUsersSubscribeThanAreRememberedWithout(t *testing.T) {
 	h := hub.New(hub.Config{
 		Conn: conn, JS: s.JS, Owner: owner.New(conn, 1), Logger: streamtest.Logger(t), Metrics: hub.NewMetrics(registry),
 		Loader:  backfill.New(backfill.Config{Conn: conn, Partitions: 1, Metrics: backfill.NewMetrics(registry)}),
+		Hidden:  hidden.New(hidden.Config{Conn: conn, JS: s.JS, Partitions: 1, Logger: streamtest.Logger(t)}),
 		Members: 8,
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -3,6 +3,7 @@ package hub
 import (
 	"slices"
 
+	"github.com/throng/throng/edge/hidden"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
 )
@@ -30,6 +31,11 @@ type member struct {
 	missed bool             // there were more
 
 	subs map[*Subscription]struct{}
+
+	// hidden are the messages the user hides, by channel; nil for none. Whoever is
+	// known has them loaded.
+	hidden       map[streams.Channel]hidden.Numbers
+	hiddenLoaded bool
 }
 
 // admitted reports whether the user is known to be in the group.

@@ -43,7 +43,11 @@ func (v *View) Pull(ctx context.Context, reader Reader, name streams.Channel, af
 		events = c.ring.After(slices.Clip(events), through, limit-len(events), AnswerBytes-jsonBytes(events))
 	}
 	events = c.dressed(contiguous(events, after, upto))
-	if sight := v.look(reader, c); sight.changes(events) {
+	sight, err := v.look(ctx, reader, c)
+	if err != nil {
+		return nil, false, err
+	}
+	if sight.changes(events) {
 		events = slices.Clone(events) // others may have been given the same
 		sight.present(events)
 	}

@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"context"
 	"time"
 
+	"github.com/throng/throng/edge/hidden"
 	"github.com/throng/throng/edge/ring"
 	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
@@ -20,6 +22,8 @@ type sight struct {
 	floor streams.Seq
 	// seen are the private channels whose events on @ are told in full.
 	seen map[streams.Channel]struct{}
+	// hidden are the messages the reader hides, nil for none.
+	hidden hidden.Numbers
 }
 
 // hides reports whether the reader may know only that there is an event.
@@ -35,7 +39,18 @@ func (s *sight) hides(e *ring.Entry) bool {
 			return true
 		}
 	}
-	return e.Event.Seq < s.floor
+	return e.Event.Seq < s.floor || len(s.hidden) > 0 && s.hidden.Has(said(e.Event))
+}
+
+// said is the message whose words an event has, 0 for none.
+func said(e *streams.Event) streams.Number {
+	switch p := e.Payload.(type) {
+	case streams.MessagePosted:
+		return e.N
+	case streams.MessageEdited:
+		return streams.Number(p.GetTarget())
+	}
+	return 0
 }
 
 // present gives entries the form the reader may have, in place.
@@ -74,7 +89,7 @@ func (v *View) sight(r Reader, m *member, c *channel) *sight {
 	if r.Server {
 		return &sight{all: true}
 	}
-	s := sight{floor: v.floor(m)}
+	s := sight{floor: v.floor(m), hidden: m.hidden[c.name]}
 	if c.name == streams.GroupChannel {
 		s.seen = map[streams.Channel]struct{}{}
 		for name := range m.named {
@@ -88,7 +103,7 @@ func (v *View) sight(r Reader, m *member, c *channel) *sight {
 			}
 		}
 	}
-	if s.floor == 0 && s.seen == nil {
+	if s.floor == 0 && s.seen == nil && len(s.hidden) == 0 {
 		return nil // ordinary: nothing to compare
 	}
 	return &s
@@ -103,13 +118,18 @@ func (v *View) floor(m *member) streams.Seq {
 }
 
 // look is what a reader may know of a channel, for one read of it. A reader
-// that was forgotten meanwhile sees nothing private.
-func (v *View) look(r Reader, c *channel) *sight {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	m := v.members[r.User]
-	if !m.admitted() {
-		m = &member{joined: streams.MaxInteger} // hides too much
+// that was forgotten since they were admitted is admitted again. Errors are those
+// of [View.Admit].
+func (v *View) look(ctx context.Context, r Reader, c *channel) (*sight, error) {
+	for {
+		v.mu.Lock()
+		if m := v.members[r.User]; r.Server || m.admitted() {
+			defer v.mu.Unlock()
+			return v.sight(r, m, c), nil
+		}
+		v.mu.Unlock()
+		if err := v.Admit(ctx, r); err != nil {
+			return nil, err
+		}
 	}
-	return v.sight(r, m, c)
 }

@@ -88,14 +88,9 @@ func (a *Admission) Write(user streams.User, group streams.Group) error {
 		return nil
 	}
 	now := a.now()
-	var taken *rate.Reservation
-	if r := a.limits.User; r.limited() {
-		b, _ := a.users.SetIfAbsent(user, r.bucket())
-		reservation, err := take(b, now, "you write too fast")
-		if err != nil {
-			return err
-		}
-		taken = reservation
+	taken, err := a.user(user, now)
+	if err != nil {
+		return err
 	}
 	if r := a.limits.Group; r.limited() {
 		b, _ := a.groups.SetIfAbsent(group, r.bucket())
@@ -107,6 +102,26 @@ func (a *Admission) Write(user streams.User, group streams.Group) error {
 		}
 	}
 	return nil
+}
+
+// Own admits a command that writes what is the user's alone, and so counts for no
+// group, or returns a [*streams.Rejection] with rate_limited.
+func (a *Admission) Own(user streams.User) error {
+	if a == nil {
+		return nil
+	}
+	_, err := a.user(user, a.now())
+	return err
+}
+
+// user takes from a user's bucket; nil where there is no limit.
+func (a *Admission) user(user streams.User, now time.Time) (*rate.Reservation, error) {
+	r := a.limits.User
+	if !r.limited() {
+		return nil, nil
+	}
+	b, _ := a.users.SetIfAbsent(user, r.bucket())
+	return take(b, now, "you write too fast")
 }
 
 // Connection returns the bucket of a new connection, nil for no limit.

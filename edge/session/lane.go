@@ -59,6 +59,8 @@ func (s *session) work(group streams.Group, l *lane) {
 			s.unsubscribe(first)
 		case first.task.Name == wire.Signal:
 			s.passSignal(first)
+		case first.task.Name == wire.Hide: // what is asked for behind it is to know of it
+			s.settle(first.id, s.endpoint.config.Runner.Read(s.ctx, first.task), reply{})
 		case s.beginRead():
 			s.tasks.Go(func() {
 				s.settle(first.id, s.endpoint.config.Runner.Read(s.ctx, first.task), reply{read: true})

@@ -49,6 +49,7 @@ const (
 	Pin           Name = "pin"
 	Unpin         Name = "unpin"
 	AttrSet       Name = "attr_set"
+	Hide          Name = "hide"
 	Signal        Name = "signal"
 )
 
@@ -57,11 +58,11 @@ var Names = []Name{
 	Connect, Ping, Subscribe, Unsubscribe, Pull, History, Attrs, Group, Members, Presence,
 	CreateGroup, UpdateGroup, DeleteGroup, CreateChannel, UpdateChannel, DeleteChannel,
 	Join, Leave, Member, Rollback, Invite, InviteRevoke, Block, Unblock,
-	Send, Edit, Recall, React, Unreact, Pin, Unpin, AttrSet, Signal,
+	Send, Edit, Recall, React, Unreact, Pin, Unpin, Hide, AttrSet, Signal,
 }
 
 // Later lists the commands of the contract this version does not have.
-var Later = []Name{"sync", "search", "hide", "read", "notify"}
+var Later = []Name{"sync", "search", "read", "notify"}
 
 // Command is one command, parsed and checked as far as that needs nothing but
 // its own bytes.
@@ -71,6 +72,7 @@ type Command struct {
 	Channel streams.Channel // likewise
 	Token   string          // connect
 	Device  streams.Device  // connect; empty for none
+	N       streams.Number  // hide
 	Read    Read            // subscribe, pull, history, members, attrs
 	// Peer is the other user of a direct group: then the group is theirs and the
 	// caller's, and no name of it was given.

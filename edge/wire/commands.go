@@ -35,6 +35,7 @@ var parsers = map[Name]func(*fields, *Command){
 	Unreact:       parseUnreact,
 	Pin:           parsePin,
 	Unpin:         parseUnpin,
+	Hide:          parseHide,
 	AttrSet:       parseAttrSet,
 	Signal:        parseSignal,
 }
@@ -86,4 +87,9 @@ func parseMembers(f *fields, c *Command) {
 		c.Read.Behind = user
 	}
 	c.Read.Online, _ = f.flag("online")
+}
+
+func parseHide(f *fields, c *Command) {
+	c.Group, c.Channel = f.group(), f.channel()
+	c.N = streams.Number(f.required("n"))
 }

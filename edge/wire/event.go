@@ -32,7 +32,7 @@ import (
 //	member invite                                           invite_revoke, on @members
 //	member                                                  block, unblock: member takes nothing of the other
 //
-// What a reader may not know is told by [AppendHidden], what it said no more
+// What a reader may not know, or hides, is told by [AppendHidden], what it said no more
 // by [AppendRecalled] and [AppendExpired].
 func AppendEvent(b []byte, e *streams.Event) []byte {
 	w := object(b)

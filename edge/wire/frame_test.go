@@ -160,6 +160,7 @@ func FuzzParseFrame(f *testing.F) {
 		`{"id":7,"member":{"group":"g","user":"u","do":"mute","until":5,"reason":"x","user_groups":["a"]}}`,
 		`{"id":7,"attr_set":{"group":"g","set":{"a:b":"v"},"del":["c"],"if_v":{"a:b":0}}}`, `{"id":7,"send":{"user":"u","body":"x"}}`,
 		`{"id":7,"react":{"group":"g","channel":"c","n":1,"emoji":"x"}}`, `{"id":7,"signal":{"group":"g","channel":"c","type":"t","data":{"a":[]}}}`,
+		`{"id":7,"hide":{"group":"g","channel":"c","n":1}}`,
 		`{"id":7,"attrs":{"group":"g","keys":["a"],"after":1}}`, `{"id":7,"invite":{"group":"g","code":"12345678","expires_in_ms":1}}`,
 	} {
 		f.Add([]byte(seed))

@@ -52,6 +52,8 @@ func TestLimitsAtTheirEdge(t *testing.T) {
 		{"keys compared", wire.AttrSet, func(n int) string { return `{"group":"g","set":{"k":"v"},"if_v":` + keyed(n, "1") + `}` }, 100, streams.BadRequest},
 		{"keys asked for", wire.Attrs, func(n int) string { return `{"group":"g","keys":` + listed(n) + `}` }, 1000, streams.BadRequest},
 		{"bytes of an emoji", wire.React, func(n int) string { return `{"group":"g","channel":"c","n":1,"emoji":"` + a(n) + `"}` }, 64, streams.BadRequest},
+		{"a message to hide", wire.Hide, func(n int) string { return fmt.Sprintf(`{"group":"g","channel":"c","n":%d}`, n) }, 1<<53 - 1, streams.BadRequest},
+		{"bytes of a channel with something to hide", wire.Hide, func(n int) string { return `{"group":"g","n":1,"channel":"` + a(n) + `"}` }, 64, streams.BadRequest},
 		{"bytes of a signal", wire.Signal, func(n int) string {
 			return `{"group":"g","channel":"c","type":"t","data":"` + a(n-2) + `"}`
 		}, 4096, streams.TooLarge},

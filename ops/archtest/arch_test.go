@@ -95,6 +95,7 @@ var order = [][]string{
 	{"services/group", "services/sequencer", "services/command"},
 	{"edge/wire", "edge/backfill", "edge/hub", "edge/session", "edge"},
 	{"edge/ring", "edge/follow", "edge/hub", "edge/session", "edge"},
+	{"edge/owner", "edge/hidden", "edge/hub", "edge/session", "edge"},
 	{"edge/ring", "edge/backfill", "edge/hub", "edge/session", "edge"},
 	{"projections/clickhouse", "projections/groups", "projections/history", "projections"},
 	{"streams", "streams/eventlog", "streams/streamtest"},
