@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -101,6 +103,49 @@ func TestWhatAUserHidesIsGoneForThemOnAllEdges(t *testing.T) {
 	fresh, _ := s.Start(t)
 	if kinds, numbers, leaks := reading(t, fresh, "bob"); kinds != "message hidden message hidden hidden react " || numbers != "1 3 " || leaks {
 		t.Errorf("after a restart: %s, messages %s, leaks %v", kinds, numbers, leaks)
+	}
+}
+
+// Other edges are told at once, not when they next look.
+func TestOtherEdgesAreToldAtOnce(t *testing.T) {
+	s := edgetest.New(t)
+	s.Group(t)
+	other, _ := s.Start(t)
+	for n := 1; n <= 10; n++ {
+		s.Send(t, secret)
+		if _, _, leaks := reading(t, other, "bob"); !leaks {
+			t.Fatal("hidden before it was hidden")
+		}
+		s.OK(t, "dev:bob", "hide", map[string]any{"group": "g", "channel": "c", "n": n})
+		streamtest.Eventually(t, time.Second, "the other edge is told", func() bool {
+			_, _, leaks := reading(t, other, "bob")
+			return !leaks
+		})
+	}
+}
+
+// What an edge is not told it finds when it looks.
+func TestAnEdgeFindsWhatItWasNotTold(t *testing.T) {
+	s := edgetest.New(t)
+	s.Group(t)
+	var lost atomic.Bool
+	other, _ := s.Start(t, func(c *edge.Config) {
+		c.Lose = func(m *nats.Msg) bool {
+			_, _, hide := streams.ParseHide(m.Subject)
+			lost.Store(lost.Load() || hide)
+			return hide
+		}
+	})
+	s.Send(t, secret)
+	desk := connected(t, other, "bob")
+	desk.ok("subscribe", inC)
+	s.OK(t, "dev:bob", "hide", `{"group":"g","channel":"c","n":1}`)
+	streamtest.Eventually(t, patience, "the other edge knows", func() bool {
+		_, numbers, leaks := reading(t, other, "bob")
+		return numbers == "" && !leaks
+	})
+	if !lost.Load() {
+		t.Error("it was told")
 	}
 }
 
