@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/nats-io/nats.go"
 
 	"github.com/throng/throng/edge"
@@ -185,7 +186,8 @@ func TestHidesFromTwoEdgesAtOnceLoseNone(t *testing.T) {
 		})
 	}
 	both.Wait()
-	for _, e := range []*edge.Edge{s.Edge, other} {
+	fresh, _ := s.Start(t) // knows what is stored and nothing else
+	for _, e := range []*edge.Edge{s.Edge, other, fresh} {
 		streamtest.Eventually(t, patience, "all is hidden", func() bool {
 			_, numbers, leaks := reading(t, e, "bob")
 			return numbers == "" && !leaks
@@ -194,7 +196,8 @@ func TestHidesFromTwoEdgesAtOnceLoseNone(t *testing.T) {
 }
 
 func TestWhoMayHideWhat(t *testing.T) {
-	s := edgetest.New(t)
+	key := []byte("a secret for this test only")
+	s := edgetest.New(t, func(c *edge.Config) { c.JWTSecret = key })
 	s.Group(t)
 	vault(t, s)
 	s.Send(t, "one")
@@ -215,6 +218,17 @@ func TestWhoMayHideWhat(t *testing.T) {
 	}
 	if got := stranger.code("hide", `{"group":"g","channel":"c","n":1}`); got != "not_member" {
 		t.Errorf("a stranger: %s", got)
+	}
+	server, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "backend", "server": true, "exp": jwt.NewNumericDate(time.Now().Add(time.Hour))}).SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body := s.Post(t, server, "hide", `{"group":"g","channel":"c","n":1}`); status != 400 {
+		t.Errorf("a back end for nobody: %v", body)
+	}
+	s.OK(t, server, "hide", `{"group":"g","channel":"c","n":1,"as":"carol"}`)
+	if _, numbers, _ := reading(t, s.Edge, "carol"); numbers != "" {
+		t.Errorf("carol reads %s after a back end has hidden it for her", numbers)
 	}
 	for range 2 { // it may be repeated
 		if ok := bob.ok("hide", `{"group":"g","channel":"c","n":1}`); len(ok) != 0 {
