@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -171,7 +172,9 @@ func (d *deployment) parts(c Config, ports []int, dsn string) error {
 		}
 		listen := fmt.Sprintf("127.0.0.1:%d", ports[3*nodes+i])
 		d.listen = append(d.listen, listen)
-		args := append([]string{"edge", "--nats", urls, "--listen", listen, "--jwt-secret", jwtSecret}, off.EdgeFlags...)
+		// The driver's few users are many: it is no rate limit that is tested here.
+		unlimited := []string{"--connection-rate", "0", "--user-rate", "0", "--group-rate", "0", "--user-connections", "0"}
+		args := slices.Concat([]string{"edge", "--nats", urls, "--listen", listen, "--jwt-secret", jwtSecret}, unlimited, off.EdgeFlags)
 		if i == 1 {
 			args = append(args, "--ring-events", fmt.Sprint(smallRing)) // who is slow falls out of it
 		}
