@@ -81,10 +81,12 @@ func (m *mended) send(id string) (answer object) {
 	return answer
 }
 
-// await waits until ClickHouse has so many messages.
+// await waits until ClickHouse has so many messages: their events, which are
+// stored last and are what a repair goes by.
 func (m *mended) await(messages uint64) {
 	m.t.Helper()
-	awaitCount(m.t, database(m.t, m.dsn), messages, "SELECT count() FROM messages FINAL WHERE `group` = {g:String}", clickhouse.Params{"g": "g1"})
+	awaitCount(m.t, database(m.t, m.dsn), messages,
+		"SELECT count() FROM events FINAL WHERE `group` = {g:String} AND kind = 'message'", clickhouse.Params{"g": "g1"})
 }
 
 // says runs the program and demands an exit code and that it says something.
