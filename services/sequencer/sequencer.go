@@ -285,6 +285,8 @@ func (t *term) serve(ctx context.Context) error {
 const burst = 32
 
 func (t *term) takeSome(ctx context.Context, b *Batch) error {
+	t.log.Hold()
+	defer t.log.Flush() // should it fail, the next append or tick tells
 	for n := 1; ; n++ {
 		if err := t.take(ctx, b); err != nil || n == burst || t.full() {
 			return err

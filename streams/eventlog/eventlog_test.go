@@ -104,6 +104,37 @@ func TestAppendsAreStoredInOrderAtTheSequencesPromised(t *testing.T) {
 	}
 }
 
+// It proves that what comes together is stored in two halves, so that one is
+// answered while the other is stored, and that the first of it need not go alone.
+func TestWhatComesTogetherGoesInHalves(t *testing.T) {
+	for _, held := range []bool{true, false} {
+		n := streamtest.Provisioned(t, 1)
+		term := fence(t, writer(n, true))
+		if held {
+			term.Hold()
+		}
+		for i := range 400 {
+			term.Append(record(i))
+		}
+		term.Flush()
+		var sizes []int
+		for term.Unsettled() > 0 {
+			select {
+			case reply := <-term.Replies():
+				sizes = append(sizes, len(term.Settle(reply)))
+			case <-time.After(patience):
+				t.Fatalf("%d records unsettled after %v", term.Unsettled(), patience)
+			}
+		}
+		if want := map[bool]int{true: 200, false: 1}[held]; sizes[0] != want {
+			t.Errorf("held %v: stored in batches of %v, want %d first", held, sizes, want)
+		}
+		if got := len(scan(t, n, 0, 0)); got != 401 {
+			t.Errorf("%d messages, want 400 and the fence", got)
+		}
+	}
+}
+
 func TestOlderTermIsRefusedByTheStream(t *testing.T) {
 	for _, batches := range []bool{false, true} {
 		t.Run(fmt.Sprintf("batches=%v", batches), func(t *testing.T) {

@@ -31,6 +31,9 @@ const (
 	MaxInFlight = 4096
 	// maxBatch is the largest atomic batch; the server's own limit is 1,000.
 	maxBatch = 1000
+	// minHalf is from how many records on what is unsettled goes in two halves,
+	// so that one is decided and answered while the other is stored.
+	minHalf = 128
 	// maxBatchBytes keeps a batch's staging on the server small.
 	maxBatchBytes = 4 << 20 // bytes
 )
@@ -104,6 +107,8 @@ type Term struct {
 	queue   []group     // handed in, not sent
 	flight  []group     // sent, not settled, oldest first
 	records int         // in queue and flight
+	peak    int         // about the most records of late
+	held    bool        // more is about to be handed in
 	batched bool        // nothing may follow before flight is settled
 	err     error
 }
@@ -190,8 +195,22 @@ func (t *Term) Append(records ...Record) streams.Seq {
 	return first
 }
 
+// Hold says that more is handed in at once, up to the next [Term.Flush]: where
+// appends are batches, the first would otherwise go alone and the rest wait for
+// it. Holding twice is holding once.
+func (t *Term) Hold() { t.held = t.config.Batches }
+
+// Flush ends [Term.Hold].
+func (t *Term) Flush() {
+	t.held = false
+	t.pump()
+}
+
 // pump sends what may be sent now.
 func (t *Term) pump() {
+	if t.held {
+		return
+	}
 	for t.err == nil && len(t.queue) > 0 && !t.batched {
 		single := len(t.queue[0].records) == 1
 		if single && !t.config.Batches {
@@ -234,14 +253,15 @@ func (t *Term) sendSingle() {
 }
 
 func (t *Term) sendBatch() {
-	count, size := 0, 0
+	t.peak = max(t.records, t.peak-t.peak/8)
+	count, size, limit := 0, 0, min(max(t.peak/2, minHalf), maxBatch)
 	var groups []group
 	for len(t.queue) > 0 {
 		g := t.queue[0]
 		for _, r := range g.records {
 			size += len(r.Data)
 		}
-		if count > 0 && (count+len(g.records) > maxBatch || size > maxBatchBytes) {
+		if count > 0 && (count+len(g.records) > limit || size > maxBatchBytes) {
 			break
 		}
 		count += len(g.records)
