@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/throng/throng/edge/ring"
 	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
+	"github.com/throng/throng/streams/eventlog"
 	"github.com/throng/throng/streams/streampb"
 	"github.com/throng/throng/streams/streamtest"
 )
@@ -312,5 +314,51 @@ func TestWhatWasWrittenBehindANewerFenceIsLeftOut(t *testing.T) {
 	})
 	if err != nil || len(logged.Messages) != 0 || !logged.Complete {
 		t.Errorf("of who wrote too late: %+v, %v", logged, err)
+	}
+}
+
+// harmed is a connection whose first pages come from a replica that lost the
+// third message of each.
+type harmed struct {
+	eventlog.Transport
+	pages int
+}
+
+func (h *harmed) RequestMany(ctx context.Context, subject string, body []byte, visit func(*nats.Msg) bool) error {
+	h.pages--
+	bad, at := h.pages >= 0, 0
+	return h.Transport.RequestMany(ctx, subject, body, func(m *nats.Msg) bool {
+		if at++; bad && at == 3 {
+			return true
+		}
+		return visit(m)
+	})
+}
+
+// It proves that a hole in what a replica reads is never passed on: another is
+// asked, and where all have it the reader is told to come back.
+func TestAHoleIsReadAgainAndNeverPassedOn(t *testing.T) {
+	s := newStack(t)
+	for range 10 {
+		s.do(t, send("c", "text"))
+	}
+	for _, test := range []struct {
+		bad  int
+		code streams.Code
+	}{{0, ""}, {1, ""}, {3, ""}, {4, streams.Unavailable}} {
+		loader := backfill.New(backfill.Config{
+			Partitions: 1, Metrics: backfill.NewMetrics(prometheus.NewRegistry()),
+			Transport: &harmed{Transport: eventlog.OverNATS(s.Conn), pages: test.bad},
+		})
+		entries, err := loader.Events(t.Context(), target, backfill.Range{Upto: 10, Limit: 100, Bytes: 1 << 20})
+		if test.code == "" {
+			if err != nil || len(entries) != 10 {
+				t.Errorf("%d harmed reads: got %d events, %v", test.bad, len(entries), err)
+			}
+			continue
+		}
+		if refused := streams.AsRejection(err); refused.Code != test.code || refused.RetryAfter == 0 {
+			t.Errorf("%d harmed reads: got %d events, %v, want %s", test.bad, len(entries), err, test.code)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -82,15 +83,36 @@ type eventsKey struct {
 }
 
 // Events reads a range. Fewer events than asked for come back, down to none,
-// where a limit was reached; they begin at After+1 and have no holes. Errors: a [*streams.Rejection] with
-// history_unavailable, or what NATS says.
+// where a limit was reached; they begin at After+1 and have no holes. Errors: a
+// [*streams.Rejection] with history_unavailable or, where the log cannot be
+// read or what was read is not whole, unavailable.
 func (l *Loader) Events(ctx context.Context, t Target, r Range) ([]ring.Entry, error) {
 	if r.Upto <= r.After || r.Limit <= 0 {
 		return nil, nil
 	}
 	r.Upto = min(r.Upto, r.After+streams.Version(r.Limit))
 	key := eventsKey{Target: t, after: r.After, upto: r.Upto, limit: r.Limit, bytes: r.Bytes, logOnly: r.LogOnly}
-	return l.events.do(ctx, key, func(ctx context.Context) ([]ring.Entry, error) { return l.load(ctx, t, r) })
+	return l.events.do(ctx, key, func(ctx context.Context) ([]ring.Entry, error) { return l.insist(ctx, t, r) })
+}
+
+// attempts is how often the log is read for one answer. Whichever replica is
+// near answers, and one whose files were harmed goes on answering: with three
+// replicas of which one is, four attempts meet nothing else in one of 81.
+const attempts = 4
+
+// insist loads a range, again where what was read is not whole.
+func (l *Loader) insist(ctx context.Context, t Target, r Range) ([]ring.Entry, error) {
+	for n := 1; ; n++ {
+		entries, err := l.load(ctx, t, r)
+		var refused *streams.Rejection
+		if err == nil || errors.As(err, &refused) {
+			return entries, err
+		}
+		l.metrics.unreadable.Inc()
+		if n == attempts || ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", streams.RejectRetry(streams.Unavailable, time.Second, "the log cannot be read at the moment"), err)
+		}
+	}
 }
 
 func (l *Loader) load(ctx context.Context, t Target, r Range) ([]ring.Entry, error) {

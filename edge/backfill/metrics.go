@@ -13,8 +13,9 @@ const (
 
 // Metrics counts loads.
 type Metrics struct {
-	loads *prometheus.CounterVec
-	stale prometheus.Counter
+	loads      *prometheus.CounterVec
+	stale      prometheus.Counter
+	unreadable prometheus.Counter
 }
 
 // NewMetrics registers the package's metrics.
@@ -29,7 +30,11 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Help: "Events left out of a read because they were written after a newer fence. Should stay 0.",
 		}),
 	}
-	registerer.MustRegister(m.loads, m.stale)
+	m.unreadable = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "throng_edge_backfill_unreadable_total",
+		Help: "Reads of the log that failed or met a hole or a damaged event; another replica was asked. Grows when NATS is away, or a replica's files are harmed.",
+	})
+	registerer.MustRegister(m.loads, m.stale, m.unreadable)
 	for _, s := range []source{fromLog, fromStore, fromRing} {
 		m.loads.WithLabelValues(string(s))
 	}

@@ -210,8 +210,8 @@ func (r *Runner) Read(ctx context.Context, t *Task) Answer {
 	ctx, cancel := context.WithDeadline(ctx, t.Taken.Add(2*owner.Deadline))
 	defer cancel()
 	ok, err := r.read(ctx, t)
-	if err != nil && streams.AsRejection(err).Code == streams.Internal {
-		if ctx.Err() != nil {
+	if _, told := err.(*streams.Rejection); err != nil && !told {
+		if ctx.Err() != nil && streams.AsRejection(err).Code == streams.Internal {
 			err = owner.Unavailable()
 		} else {
 			r.config.Logger.Warn("read", "command", t.Name, "group", t.Group, "channel", t.Channel, "err", err)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
+
+	"github.com/throng/throng/streams"
 )
 
 // token is what the edges take for a user.
@@ -70,6 +72,12 @@ type refusal struct {
 		Value string `json:"value"`
 		V     uint64 `json:"v"`
 	} `json:"current"` // of a conflict: the attributes as they are
+}
+
+// away reports that what was asked cannot be answered now, and may be later.
+func (r *refusal) away() bool {
+	code := streams.Code(r.Code)
+	return code == streams.Unavailable || code == streams.HistoryUnavailable
 }
 
 // Error implements [error].

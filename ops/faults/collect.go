@@ -284,10 +284,7 @@ func insist(conn *connection, command string, arguments map[string]any, ok any) 
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		err := conn.call(command, arguments, ok, answerWithin)
 		var r *refusal
-		if !errors.As(err, &r) || time.Now().After(deadline) {
-			return err
-		}
-		if code := streams.Code(r.Code); code != streams.Unavailable && code != streams.HistoryUnavailable {
+		if !errors.As(err, &r) || !r.away() || time.Now().After(deadline) {
 			return err
 		}
 		pause(context.Background(), 200*time.Millisecond) // bounded by the deadline

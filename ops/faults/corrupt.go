@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/throng/throng/streams"
 )
 
 // blocks are the files of a node that a corruption may harm: those of the logs,
@@ -129,13 +127,16 @@ func (r *run) corrupt(ctx context.Context) error {
 // asking is how a run reads at rest. Of a harmed log it may be told that it
 // cannot be read there, which is counted, and asks again: another node may answer.
 func (r *run) asking(conn *connection, command string, arguments map[string]any, ok any) error {
+	if r.Corrupt == Intact {
+		return insist(conn, command, arguments, ok)
+	}
 	for deadline := time.Now().Add(harmWithin); ; {
-		err := insist(conn, command, arguments, ok)
+		err := conn.call(command, arguments, ok, answerWithin)
 		var refused *refusal
-		if r.Corrupt == Intact || !errors.As(err, &refused) || refused.Code != string(streams.Internal) || time.Now().After(deadline) {
+		if !errors.As(err, &refused) || !refused.away() || time.Now().After(deadline) {
 			return err
 		}
 		r.report.Noticed++
-		pause(context.Background(), 100*time.Millisecond) // bounded by the deadline
+		pause(context.Background(), 200*time.Millisecond) // bounded by the deadline
 	}
 }
