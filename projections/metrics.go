@@ -51,7 +51,7 @@ func newMetrics() *metrics {
 			Name: "throng_projection_lost_events_total", Help: "Events that were purged from the log before they were stored. More than 0 is a hole in history.",
 		}),
 		purged: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "throng_projection_purged_total", Help: "Times a log was found to begin after what is stored of it.",
+			Name: "throng_projection_purged_total", Help: "Times a log was found to begin after what is stored of it. Whether events are missing is what throng_projection_lost_events_total says.",
 		}),
 		behind: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "throng_projection_logs_shorter", Help: "Partitions whose log ends before what is stored of it: a log was lost or restored from a backup.",

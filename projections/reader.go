@@ -251,14 +251,16 @@ func (r *reader) followsDamage(ctx context.Context, place streams.Place, e *stre
 }
 
 // noticePurge compares the first entry that was read with where the reader
-// stood: JetStream leaves no holes, so what lies between was purged.
+// stood: JetStream leaves no holes, so what lies between was purged. These may
+// be fences alone, of which ClickHouse keeps no trace; that an event is among
+// them shows where its channel goes on.
 func (r *reader) noticePurge(seq streams.Seq) {
 	if seq == r.position+1 {
 		return
 	}
 	r.first = seq
 	r.metrics.purged.Inc()
-	r.logger.Error("the log begins after what is stored: it was purged before it was read",
+	r.logger.Warn("the log begins after what is stored: fences were purged, or events that were not read",
 		"after", r.position, "seq", seq)
 }
 
