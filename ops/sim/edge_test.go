@@ -165,6 +165,9 @@ func (c *channel) target() backfill.Target {
 // live is the stream's copy of what it stored, on its way to the edge.
 func (e *edge) live(m message) {
 	w := e.world
+	if w.deaf {
+		return
+	}
 	msg := &nats.Msg{Subject: "throng.live." + m.subject[len("throng.log."):], Data: m.data, Header: nats.Header{
 		"Nats-Sequence": []string{strconv.FormatUint(uint64(m.seq), 10)},
 	}}
@@ -182,7 +185,7 @@ func (e *edge) hear(msg *nats.Msg) {
 	if e.offline {
 		return
 	}
-	if msg.Subject == streams.BeaconSubject(0) && e.world.chance(0.1) {
+	if msg.Subject == streams.BeaconSubject(0) && (e.world.chance(0.1) || e.world.sabotage.noBeacons) {
 		return
 	}
 	e.inbox = append(e.inbox, msg)
@@ -328,6 +331,16 @@ func (v *view) told(snap *streampb.Snapshot) {
 	v.opened, v.resync = true, false
 }
 
+// heard is how many events the edge has come to, in all channels.
+func (e *edge) heard() (events int) {
+	for _, v := range e.views {
+		for _, name := range v.order {
+			events += int(v.channels[name].log.At())
+		}
+	}
+	return events
+}
+
 // unrest says what there is still to do.
 func (e *edge) unrest() string {
 	if e.offline || len(e.inbox) > 0 || e.late.Waiting() {
@@ -347,6 +360,9 @@ func (e *edge) unrest() string {
 		if r.behind() {
 			return "has readers that are behind"
 		}
+	}
+	if e.world.deaf && e.heard() < e.world.posted {
+		return "has not heard of all that is in the log"
 	}
 	return ""
 }

@@ -133,6 +133,7 @@ func TestSimulationNotices(t *testing.T) {
 		"streams without fences":                 {sabotage{unfenced: true}, "in epoch"},
 		"no duplicate window":                    {sabotage{withoutDedup: true}, "in the log 2 times"},
 		"edges that take what does not follow":   {sabotage{anyOrder: true}, ": ring of "},
+		"edges without beacons":                  {sabotage{noBeacons: true}, "has not heard of all"},
 		"readers that do not pull what is gone":  {sabotage{ignoresGaps: true}, " in place of "},
 		"projectors that go on behind a failure": {sabotage{goesOn: true}, "the sink"},
 		"a sink that keeps repeated rows":        {sabotage{keepsRepeated: true}, " rows for "},
