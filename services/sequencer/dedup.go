@@ -1,11 +1,11 @@
 package sequencer
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"time"
 
 	"github.com/throng/throng/streams"
-	"github.com/throng/throng/streams/streampb"
 )
 
 // dedup is the duplicate window: what was answered to each (user, client id)
@@ -16,11 +16,17 @@ import (
 // time lies further back than streams.DedupWindow is refused before. Since an
 // id may run ahead of the clock by streams.MaxClockAhead, no repetition falls
 // between the two.
+//
+// A takeover brings a million entries into it within a fraction of a second, so
+// nothing in it is allocated for one entry alone, and nothing holds a pointer
+// that the garbage collector would follow.
 type dedup struct {
-	entries map[dedupKey]outcome
-	order   []accepted // oldest first; what lies before head has been dropped
-	head    int
-	fresh   []*streampb.DedupEntry // not in a snapshot yet, oldest first
+	blocks []*dedupBlock // oldest first
+	base   uint32        // number of the first entry of the first block
+	head   uint32        // number of the oldest entry
+	next   uint32        // number of the next entry; numbers begin anew after the last
+	index  dedupIndex
+	fresh  []piece // not in a snapshot yet, oldest first
 }
 
 const dedupKeep = streams.DedupWindow + streams.MaxClockAhead + time.Minute
@@ -29,6 +35,19 @@ const dedupKeep = streams.DedupWindow + streams.MaxClockAhead + time.Minute
 // commands a second over the whole window. When it is full, commands with a
 // new id are answered unavailable.
 const maxDedup = 4 << 20
+
+// dedupBlock is entries in the order in which they were accepted: 18 KB, all of
+// what a quiet partition takes. Their number divides that of all numbers.
+type dedupBlock [dedupBlockEntries]accepted
+
+const dedupBlockEntries = 256
+
+// accepted is an entry.
+type accepted struct {
+	key     dedupKey
+	outcome outcome
+	at      int64 // ms since 1970 UTC
+}
 
 // dedupKey holds a hash of the user instead of the name. The seed is secret to
 // the process, so nobody can aim at another's ids.
@@ -43,6 +62,14 @@ func keyOf(u streams.User, id streams.ClientID) dedupKey {
 	return dedupKey{user: maphash.String(dedupSeed, string(u)), id: id}
 }
 
+// hash is where the index looks for a key.
+func (k *dedupKey) hash() uint64 {
+	var b [8 + len(k.id)]byte
+	binary.LittleEndian.PutUint64(b[:], k.user)
+	copy(b[8:], k.id[:])
+	return maphash.Bytes(dedupSeed, b[:])
+}
+
 // outcome is what the command was answered.
 type outcome struct {
 	v   streams.Version
@@ -54,16 +81,31 @@ type outcome struct {
 	attempt uint32
 }
 
-type accepted struct {
-	at  int64 // ms since 1970 UTC
-	key dedupKey
-}
-
-func newDedup() *dedup { return &dedup{entries: map[dedupKey]outcome{}} }
+func newDedup() *dedup { return &dedup{} }
 
 func (d *dedup) find(u streams.User, id streams.ClientID) (outcome, bool) {
-	o, ok := d.entries[keyOf(u, id)]
-	return o, ok
+	key := keyOf(u, id)
+	if a := d.lookup(&key, key.hash()); a != nil {
+		return a.outcome, true
+	}
+	return outcome{}, false
+}
+
+// lookup returns the entry of a key, nil for none.
+func (d *dedup) lookup(key *dedupKey, hash uint64) *accepted {
+	search := d.index.search(hash)
+	for number, more := search.next(); more; number, more = search.next() {
+		if a := d.entry(number); a.key == *key {
+			return a
+		}
+	}
+	return nil
+}
+
+// entry returns the entry of a number from head up to next.
+func (d *dedup) entry(number uint32) *accepted {
+	at := number - d.base
+	return &d.blocks[at/dedupBlockEntries][at%dedupBlockEntries]
 }
 
 // add notes what a command led to; at is when it was accepted.
@@ -71,51 +113,53 @@ func (d *dedup) add(e *streams.Event, at int64) {
 	if e.ClientID.IsZero() || !e.Answer {
 		return
 	}
-	if d.note(keyOf(e.User, e.ClientID), outcome{v: e.V, n: e.N, seq: e.Seq, ts: e.TS, attempt: e.Attempt}, at) {
-		d.fresh = append(d.fresh, &streampb.DedupEntry{
-			User: string(e.User), ClientId: e.ClientID.Bytes(), V: uint64(e.V), N: uint64(e.N),
-			Seq: uint64(e.Seq), Ts: e.TS, Accepted: at, Attempt: e.Attempt,
-		})
+	a := accepted{
+		key:     keyOf(e.User, e.ClientID),
+		outcome: outcome{v: e.V, n: e.N, seq: e.Seq, ts: e.TS, attempt: e.Attempt},
+		at:      at,
 	}
-}
-
-// restore puts an entry of a snapshot back.
-func (d *dedup) restore(e *streampb.DedupEntry) error {
-	id, err := streams.ClientIDFromBytes(e.GetClientId())
-	if err != nil {
-		return err
+	if d.note(&a) {
+		d.fresh = addToPieces(d.fresh, e.User, &a)
 	}
-	d.note(keyOf(streams.User(e.GetUser()), id), outcome{
-		v: streams.Version(e.GetV()), n: streams.Number(e.GetN()), seq: streams.Seq(e.GetSeq()), ts: e.GetTs(), attempt: e.GetAttempt(),
-	}, e.GetAccepted())
-	return nil
 }
 
 // note keeps the first outcome of a command and reports whether it was the first.
-func (d *dedup) note(key dedupKey, o outcome, at int64) bool {
-	if _, known := d.entries[key]; known {
+func (d *dedup) note(a *accepted) bool {
+	hash := a.key.hash()
+	if d.lookup(&a.key, hash) != nil {
 		return false
 	}
-	d.entries[key] = o
-	d.order = append(d.order, accepted{at: at, key: key})
+	if int(d.next-d.base) == len(d.blocks)*dedupBlockEntries {
+		d.blocks = append(d.blocks, new(dedupBlock))
+	}
+	number := d.next
+	d.next++
+	*d.entry(number) = *a
+	d.index.put(hash, number)
 	return true
 }
 
-func (d *dedup) full() bool { return len(d.entries) >= maxDedup }
+func (d *dedup) count() int { return int(d.next - d.head) }
+
+func (d *dedup) full() bool { return d.count() >= maxDedup }
 
 // expire drops what was accepted longer than dedupKeep ago, also from what a
-// snapshot was to hold and there was none.
+// snapshot was to hold and there was none: pieces of which all is so old.
 func (d *dedup) expire(now int64) {
-	for d.head < len(d.order) && d.order[d.head].at+dedupKeep.Milliseconds() < now {
-		delete(d.entries, d.order[d.head].key)
+	for d.head != d.next {
+		oldest := d.entry(d.head)
+		if oldest.at+dedupKeep.Milliseconds() >= now {
+			break
+		}
+		d.index.remove(oldest.key.hash(), d.head)
 		d.head++
+		if d.head-d.base == dedupBlockEntries {
+			d.blocks[0] = nil
+			d.blocks, d.base = d.blocks[1:], d.head
+		}
 	}
-	for len(d.fresh) > 0 && d.fresh[0].GetAccepted()+dedupKeep.Milliseconds() < now {
+	for len(d.fresh) > 0 && d.fresh[0].newest+dedupKeep.Milliseconds() < now {
 		d.fresh = d.fresh[1:]
-	}
-	if d.head > 1024 && d.head > len(d.order)/2 {
-		d.order = append([]accepted(nil), d.order[d.head:]...)
-		d.head = 0
 	}
 }
 

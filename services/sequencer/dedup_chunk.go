@@ -2,14 +2,11 @@ package sequencer
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
-	"github.com/throng/throng/streams/streampb"
 )
 
 // chunkEntries bounds a piece of the duplicate window: some 400 KB, below the
@@ -22,46 +19,64 @@ type chunk struct {
 	newest  int64 // when its last entry was accepted, ms since 1970 UTC
 }
 
-// takeFresh returns the records of what the duplicate window gained since the
-// last call.
-func (t *term) takeFresh() ([]eventlog.Record, error) {
-	var records []eventlog.Record
-	for fresh := t.fold.dedup.fresh; len(fresh) > 0; {
-		count := min(chunkEntries, len(fresh))
-		piece := &streampb.DedupChunk{Entries: fresh[:count]}
-		data, err := proto.Marshal(piece)
-		if err != nil {
-			return nil, fmt.Errorf("encode duplicate window: %w", err)
-		}
-		subject := streams.StateDedup(t.sequencer.config.Partition, streams.Seq(fresh[0].GetSeq()))
-		records = append(records, eventlog.Record{Subject: subject, Data: data})
-		t.fold.chunks = append(t.fold.chunks, chunkOf(subject, piece))
-		fresh = fresh[count:]
-	}
-	t.fold.dedup.fresh = nil
-	return records, nil
+// piece is entries as a [streampb.DedupChunk], encoded as they come.
+type piece struct {
+	first   streams.Seq // of its first entry; it names the piece in the snapshot
+	newest  int64       // when its last entry was accepted, ms since 1970 UTC
+	entries int
+	data    []byte // appended to, never changed: a writer may hold what was there before
 }
 
-func chunkOf(subject string, piece *streampb.DedupChunk) chunk {
-	c := chunk{subject: subject}
-	for _, e := range piece.GetEntries() {
-		c.newest = max(c.newest, e.GetAccepted())
+// addToPieces adds an entry to the last piece that takes it.
+func addToPieces(pieces []piece, user streams.User, a *accepted) []piece {
+	if len(pieces) == 0 || pieces[len(pieces)-1].entries >= chunkEntries {
+		pieces = append(pieces, piece{first: a.outcome.seq})
 	}
-	return c
+	p := &pieces[len(pieces)-1]
+	p.data = appendChunkEntry(p.data, user, a)
+	p.newest = max(p.newest, a.at)
+	p.entries++
+	return pieces
+}
+
+// joinPieces puts newer pieces behind older ones. The first of the newer ones
+// is joined to the last of the older ones where one piece holds both.
+func joinPieces(older, newer []piece) []piece {
+	if len(older) == 0 || len(newer) == 0 || older[len(older)-1].entries+newer[0].entries > chunkEntries {
+		return slices.Concat(older, newer)
+	}
+	joined := slices.Concat(older, newer[1:])
+	p := &joined[len(older)-1]
+	p.data = append(p.data, newer[0].data...)
+	p.newest = max(p.newest, newer[0].newest)
+	p.entries += newer[0].entries
+	return joined
+}
+
+// takeFresh returns the records of what the duplicate window gained since the
+// last call.
+func (t *term) takeFresh() []eventlog.Record {
+	var records []eventlog.Record
+	for _, p := range t.fold.dedup.fresh {
+		subject := streams.StateDedup(t.sequencer.config.Partition, p.first)
+		records = append(records, eventlog.Record{Subject: subject, Data: p.data})
+		t.fold.chunks = append(t.fold.chunks, chunk{subject: subject, newest: p.newest})
+	}
+	t.fold.dedup.fresh = nil
+	return records
 }
 
 // restoreChunk puts a piece of the window back.
 func (f *fold) restoreChunk(subject string, data []byte) error {
-	piece := &streampb.DedupChunk{}
-	if err := proto.Unmarshal(data, piece); err != nil {
+	c := chunk{subject: subject}
+	err := readChunk(data, func(a *accepted) {
+		f.dedup.note(a)
+		c.newest = max(c.newest, a.at)
+	})
+	if err != nil {
 		return err
 	}
-	for _, e := range piece.GetEntries() {
-		if err := f.dedup.restore(e); err != nil {
-			return err
-		}
-	}
-	f.chunks = append(f.chunks, chunkOf(subject, piece))
+	f.chunks = append(f.chunks, c)
 	return nil
 }
 

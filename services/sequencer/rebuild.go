@@ -118,10 +118,7 @@ func (r *Rebuild) Write(ctx context.Context, checkpoint streams.Seq) error {
 	if t.state == nil {
 		return errors.New("write the snapshot: it was only read")
 	}
-	records, err := t.takeFresh()
-	if err != nil {
-		return err
-	}
+	records := t.takeFresh()
 	for g := range t.fold.dirty {
 		for _, entity := range t.fold.groups[g].TakeDirty() {
 			record, err := t.record(entityKey{group: g, entity: entity})

@@ -25,7 +25,7 @@ type snapshot struct {
 
 	// What the run took and has to be taken again if it breaks.
 	groups []streams.Group
-	window []*streampb.DedupEntry
+	window []piece
 	chunks []string // subjects
 }
 
@@ -50,10 +50,7 @@ func (t *term) startSnapshot() error {
 		return nil
 	}
 	t.snap = snapshot{seq: t.log.Next() - 1, window: t.fold.dedup.fresh}
-	window, err := t.takeFresh()
-	if err != nil {
-		return err
-	}
+	window := t.takeFresh()
 	t.snap.held = append(t.snap.held, heldChunk{need: t.snap.seq, records: window})
 	for _, record := range window {
 		t.snap.chunks = append(t.snap.chunks, record.Subject)
@@ -79,7 +76,7 @@ func (t *term) undoSnapshot() {
 	}
 	// The next run's pieces begin with the same entries, so they have the same
 	// subjects and replace what was stored of these.
-	t.fold.dedup.fresh = slices.Concat(run.window, t.fold.dedup.fresh)
+	t.fold.dedup.fresh = joinPieces(run.window, t.fold.dedup.fresh)
 	t.fold.chunks = slices.DeleteFunc(t.fold.chunks, func(c chunk) bool { return slices.Contains(run.chunks, c.subject) })
 }
 
