@@ -20,6 +20,11 @@ type Transport interface {
 	Subscribe(subject string, box chan *nats.Msg) (stop func(), err error)
 }
 
+// maxAnswers is how many messages one question is answered with at most: what a
+// consumer is asked for, which is more than a page or the newest of as many
+// subjects as the server tells of, and the end of it.
+const maxAnswers = pullMessages + 1
+
 // OverNATS is a connection as a [Transport].
 func OverNATS(conn *nats.Conn) Transport { return overNATS{conn} }
 
@@ -33,26 +38,33 @@ func (n overNATS) Request(ctx context.Context, subject string, body []byte) (*na
 
 func (n overNATS) RequestMany(ctx context.Context, subject string, body []byte, visit func(*nats.Msg) bool) error {
 	inbox := nats.NewInbox()
-	sub, err := n.conn.SubscribeSync(inbox)
+	// Not SubscribeSync, whose queue of 512 KiB is made and cleared for each
+	// question: that is most of what a small answer costs. It would also tell
+	// when the connection is closed; here that is asked for.
+	box := make(chan *nats.Msg, maxAnswers)
+	sub, err := n.conn.ChanSubscribe(inbox, box)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	// A page may hold more than the client's default of 64 MB only if pageBytes
-	// is raised; say so instead of losing messages silently.
-	if err := sub.SetPendingLimits(-1, -1); err != nil {
-		return err
-	}
+	closed := n.conn.StatusChanged(nats.CLOSED)
+	defer n.conn.RemoveStatusListener(closed)
 	if err := n.conn.PublishRequest(subject, inbox, body); err != nil {
 		return err
 	}
 	for {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return err
-		}
-		if !visit(msg) {
-			return nil
+		select {
+		case msg := <-box:
+			if len(msg.Data) == 0 && msg.Header.Get("Status") == "503" {
+				return nats.ErrNoResponders
+			}
+			if !visit(msg) {
+				return nil
+			}
+		case <-closed:
+			return nats.ErrConnectionClosed
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
