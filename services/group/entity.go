@@ -77,7 +77,12 @@ func (s *State) weigh(h *held, by int) {
 }
 
 // changed notes that an entity's record is older than the entity.
-func (s *State) changed(e Entity) { s.dirty[e] = struct{}{} }
+func (s *State) changed(e Entity) {
+	if s.dirtied == e && len(s.dirty) > 0 {
+		return // as with most of the events of a busy channel
+	}
+	s.dirty[e], s.dirtied = struct{}{}, e
+}
 
 // heldOf returns what an entity begins with, nil for one that is not in memory.
 func (s *State) heldOf(e Entity) *held {

@@ -44,6 +44,7 @@ type folds struct {
 	name       streams.Group
 	rng        *rand.Rand
 	stored     *group.State            // the one with records
+	skimmer    streams.Skimmer         // reads the log for it
 	records    map[group.Entity][]byte // as of checkpoint or newer
 	checkpoint int                     // events
 	saving     []group.Entity          // on their way into records
@@ -188,7 +189,7 @@ func (f *folds) command() {
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		again, err := streams.UnmarshalEvent(data, e.Seq)
+		again, err := f.skimmer.Event(data, e.Seq)
 		if err != nil {
 			f.t.Fatal(err)
 		}

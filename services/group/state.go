@@ -17,6 +17,7 @@ type State struct {
 	cards    map[cardKey]*card               // likewise; see card.go
 	sorted   []streams.User                  // current members by name, of a whole group; nil when out of date
 	dirty    map[Entity]struct{}
+	dirtied  Entity // the last that came into dirty; it is there unless dirty is empty
 
 	around Around                   // nil: nobody tells who is present
 	seated map[streams.User]*member // what stands in for members' records within one decision; see room.go

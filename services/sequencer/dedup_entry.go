@@ -3,6 +3,7 @@ package sequencer
 import (
 	"fmt"
 	"hash/maphash"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -145,21 +146,12 @@ var noUser = keyOf("", streams.ClientID{}).user
 
 func (a *accepted) name(field protowire.Number, s []byte) bool {
 	switch {
-	case field == entryUser && isASCII(s):
+	case field == entryUser && utf8.Valid(s):
 		a.key.user = maphash.Bytes(dedupSeed, s) // as of the string
 	case field == entryClientID && len(s) == len(a.key.id):
 		copy(a.key.id[:], s)
 	default:
 		return false
-	}
-	return true
-}
-
-func isASCII(s []byte) bool {
-	for _, c := range s {
-		if c >= 0x80 {
-			return false
-		}
 	}
 	return true
 }

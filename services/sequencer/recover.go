@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/throng/throng/services/group"
 	"github.com/throng/throng/streams"
@@ -82,6 +81,11 @@ func (f *fold) reflects(record interface{ GetSeq() uint64 }) {
 func (f *fold) apply(e *streams.Event) {
 	f.group(e.Group).Apply(e)
 	f.dirty[e.Group] = struct{}{}
+	f.applied(e)
+}
+
+// applied notes what an event changed beside its group.
+func (f *fold) applied(e *streams.Event) {
 	f.newest = max(f.newest, e.Seq)
 	if e.Kind() == streams.KindAttrDel {
 		f.graves[channelKey{e.Group, e.Channel}] = struct{}{}
@@ -112,43 +116,17 @@ func (s *Sequencer) recoverFold(ctx context.Context, fence, stateFence streams.S
 	if err := s.lookBehind(ctx, log, f, fence); err != nil {
 		return nil, err
 	}
-	var epoch streams.Epoch
-	last, recent, newest := streams.Seq(0), map[channelKey]time.Time{}, time.Time{}
-	visit := func(m eventlog.Message) error {
-		last = m.Seq
-		f.replayed++
-		token, ok := streams.ParseLog(m.Subject)
-		switch {
-		case !ok:
-			return fmt.Errorf("unknown subject at %d", m.Seq)
-		case token.Fence:
-			epoch = max(epoch, streams.Epoch(m.Seq))
-			return nil
-		case token.Canary:
-			return nil
-		}
-		e, err := streams.UnmarshalEvent(m.Data, m.Seq)
-		if err != nil {
-			return err
-		}
-		s.replay(f, e, epoch, m.Time)
-		recent[channelKey{e.Group, e.Channel}], newest = m.Time, m.Time
-		return nil
-	}
+	r := s.newReplay(f)
 	// A replica may answer that does not have our fence yet: read on until it is there.
-	for last < fence {
-		if err := log.Replay(ctx, max(from, last+1), fence, visit); err != nil {
+	for r.last < fence {
+		if err := log.Replay(ctx, max(from, r.last+1), fence, r.visit); err != nil {
 			return nil, fmt.Errorf("fold the log: %w", err)
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 	}
-	for key, at := range recent {
-		if f.groups[key.group] != nil && newest.Sub(at) <= beaconCover {
-			f.moved[key] = beaconTimes
-		}
-	}
+	r.end()
 	return f, nil
 }
 
@@ -208,27 +186,5 @@ func untilThere(ctx context.Context, read func() error) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-	}
-}
-
-// replay folds one event of the log, unless it belongs to nobody's history.
-func (s *Sequencer) replay(f *fold, e *streams.Event, epoch streams.Epoch, stored time.Time) {
-	if e.Epoch < epoch {
-		s.config.Metrics.Refused.WithLabelValues(streams.Stale.String()).Inc()
-		return
-	}
-	st := f.group(e.Group)
-	if verdict := streams.Judge(st.Place(e.Channel), e); verdict == streams.Ahead {
-		s.config.Metrics.Refused.WithLabelValues(verdict.String()).Inc()
-		return
-	}
-	// What the channel knows already may still be news for another record of
-	// the snapshot; each takes only what is newer than itself.
-	f.apply(e)
-	if _, ok := e.Payload.(streams.MessagePosted); ok {
-		st.Observe(e)
-	}
-	if at := stored.UnixMilli(); at >= f.window { // what is older would be dropped at once
-		f.dedup.add(e, at)
 	}
 }
