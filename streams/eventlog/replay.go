@@ -23,7 +23,9 @@ const (
 )
 
 // Replay calls visit for each message of the stream with from <= sequence <=
-// upto, in order, as [Reader.Scan] does, and is made for millions of them.
+// upto, in order, as [Reader.Scan] does, and is made for millions of them. visit
+// may be called by another goroutine than the caller's, one call after the other;
+// none lasts longer than Replay.
 //
 // For a message with headers, and each append has some, a direct get costs the
 // server three to five times what a consumer does, so a long replay goes
@@ -51,10 +53,10 @@ func (r *Reader) Replay(ctx context.Context, from, upto streams.Seq, visit func(
 		}
 		if long && left >= r.worth && (upto == 0 || uint64(upto)+1-uint64(from) >= r.worth) {
 			long = false // once: what broke off is likely to again
-			p := &pull{reader: r, from: from, upto: upto, visit: visit}
+			p := &pull{reader: r, from: from, upto: upto, ahead: readAhead(visit)}
 			p.run(ctx)
-			if p.refused != nil {
-				return p.refused
+			if err := p.ahead.finish(); err != nil {
+				return err
 			}
 			from = p.from
 		}
@@ -68,11 +70,11 @@ type pull struct {
 	reader *Reader
 	from   streams.Seq
 	upto   streams.Seq
-	visit  func(Message) error
+	ahead  *ahead
 
 	consumer uint64 // number of the last message the consumer delivered
 	amiss    bool
-	refused  error // what visit returned
+	refused  bool // a message, by who visits it
 }
 
 // consumerConfig and the rest are JetStream's, as far as they are used.
@@ -125,7 +127,7 @@ func (p *pull) run(ctx context.Context) {
 }
 
 func (p *pull) done() bool {
-	return p.amiss || p.refused != nil || p.upto != 0 && p.from > p.upto
+	return p.amiss || p.refused || p.upto != 0 && p.from > p.upto
 }
 
 func (p *pull) create(ctx context.Context) (name string, err error) {
@@ -183,7 +185,7 @@ func (p *pull) take(msg *nats.Msg) bool {
 		p.from = p.upto + 1
 		return false
 	}
-	if p.refused = p.visit(m); p.refused != nil {
+	if p.refused = !p.ahead.add(m); p.refused {
 		return false
 	}
 	p.from = m.Seq + 1

@@ -53,18 +53,23 @@ func (n overNATS) RequestMany(ctx context.Context, subject string, body []byte, 
 		return err
 	}
 	for {
+		var msg *nats.Msg
 		select {
-		case msg := <-box:
-			if len(msg.Data) == 0 && msg.Header.Get("Status") == "503" {
-				return nats.ErrNoResponders
+		case msg = <-box: // without looking at the others while there are answers
+		default:
+			select {
+			case msg = <-box:
+			case <-closed:
+				return nats.ErrConnectionClosed
+			case <-ctx.Done():
+				return ctx.Err()
 			}
-			if !visit(msg) {
-				return nil
-			}
-		case <-closed:
-			return nats.ErrConnectionClosed
-		case <-ctx.Done():
-			return ctx.Err()
+		}
+		if len(msg.Data) == 0 && msg.Header.Get("Status") == "503" {
+			return nats.ErrNoResponders
+		}
+		if !visit(msg) {
+			return nil
 		}
 	}
 }
