@@ -26,6 +26,7 @@ const (
 	MaxRoomLogged    = 200              // members up to which a room logs who joins and leaves
 	MaxInvites       = 1000             // invitations of a group that can still be used
 	MaxAddressed     = 100              // users one command names: members of a new channel, users of a rollback
+	MaxAdded         = 500              // users one command of a back end adds
 	MaxHidden        = 10_000           // messages of a channel one user hides
 	MaxHiddenInGroup = 100_000          // and of all channels of a group
 	MaxReplay        = 100              // events of one replay command

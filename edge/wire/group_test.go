@@ -53,6 +53,11 @@ func TestCommandsOnGroupsKeepEveryField(t *testing.T) {
 		{wire.DeleteChannel, `{"group":"g","channel":"c","reason":"old"}`, &streampb.Command{
 			Group: "g", Body: &streampb.Command_DeleteChannel{DeleteChannel: &streampb.DeleteChannel{Channel: "c", Reason: "old"}},
 		}},
+		{wire.Member, `{"group":"g","users":["bob","carol","bob"],"do":"add","role":"moderator","reason":"moved"}`, &streampb.Command{
+			Group: "g", Body: &streampb.Command_AddMembers{AddMembers: &streampb.AddMembers{
+				Users: []string{"bob", "carol"}, Role: streampb.Role_ROLE_MODERATOR, Reason: "moved",
+			}},
+		}},
 		{wire.Join, `{"group":"g","code":"ABCDEFGH","reason":"hello"}`, &streampb.Command{
 			Group: "g", Body: &streampb.Command_Join{Join: &streampb.Join{CodeHash: hash, Reason: "hello"}},
 		}},

@@ -164,6 +164,12 @@ func TestCommandsOnGroupsThatAreRefused(t *testing.T) {
 		{"a code that is a number", wire.Join, `{"group":"g","code":5}`},
 		{"nobody blocked", wire.Block, `{}`},
 		{"a name outside the alphabet unblocked", wire.Unblock, `{"user":"a.b"}`},
+		{"nobody of many added", wire.Member, `{"group":"g","do":"add","users":[]}`},
+		{"many and one added", wire.Member, `{"group":"g","do":"add","users":["bob"],"user":"carol"}`},
+		{"many kicked", wire.Member, `{"group":"g","do":"kick","users":["bob"]}`},
+		{"many of nothing done", wire.Member, `{"group":"g","users":["bob"]}`},
+		{"many outside the alphabet added", wire.Member, `{"group":"g","do":"add","users":["b b"]}`},
+		{"more than one command adds", wire.Member, `{"group":"g","do":"add","users":["` + manyUsers(streams.MaxAdded+1) + `"]}`},
 		{"presence of no group", wire.Presence, `{}`},
 		{"online that is no flag", wire.Members, `{"group":"g","online":"yes"}`},
 	}
@@ -175,4 +181,13 @@ func TestCommandsOnGroupsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// manyUsers is the inside of a list of users.
+func manyUsers(count int) string {
+	users := make([]string, count)
+	for i := range users {
+		users[i] = fmt.Sprint("user-", i)
+	}
+	return strings.Join(users, `","`)
 }

@@ -20,6 +20,10 @@ var acts = map[string]streampb.Act{
 
 func parseMember(f *fields, c *Command) {
 	c.Group = f.group()
+	if f.raw("users") != nil {
+		parseAddMembers(f, c)
+		return
+	}
 	s, _ := f.text("user")
 	user, err := streams.ParseUser(s)
 	f.refuse(err)
@@ -42,6 +46,18 @@ func parseMember(f *fields, c *Command) {
 		}
 	}
 	c.Write = &streampb.Command{Body: &streampb.Command_Member{Member: act}}
+}
+
+// parseAddMembers reads an add of many.
+func parseAddMembers(f *fields, c *Command) {
+	users := f.users("users", streams.MaxAdded)
+	role, _ := f.role("role")
+	if do, _ := f.text("do"); do != "add" || f.raw("user") != nil || len(users) == 0 {
+		f.bad("users is 1 to %d users to add, in the place of user", streams.MaxAdded)
+	}
+	c.Write = &streampb.Command{Body: &streampb.Command_AddMembers{AddMembers: &streampb.AddMembers{
+		Users: users, Role: role, Reason: f.reason(),
+	}}}
 }
 
 // code bounds what invitations are known by.

@@ -81,6 +81,8 @@ func bodyOf(pb *streampb.Command) (body any, writes bool) {
 		return b.Leave, true
 	case *streampb.Command_Member:
 		return b.Member, true
+	case *streampb.Command_AddMembers:
+		return b.AddMembers, true
 	case *streampb.Command_Invite:
 		return b.Invite, true
 	case *streampb.Command_Block:

@@ -20,13 +20,14 @@ import (
 )
 
 // BenchmarkAddMembers adds b.N members to one group as a back end does: member
-// add with a server token, 400 commands a request, 8 requests under way. With
-// «fresh» the group was made in the same term, so that the owner knows without
+// add with a server token, 500 users a command and a command a request, 8
+// requests under way. With «one-a-command» it is 400 commands a request that add
+// one each. With «fresh» the group was made in the same term, so that the owner knows without
 // looking that nobody is in it yet; with «taken-over» every one is looked for.
 //
 //	go test -run xxx -bench AddMembers -benchtime 1000000x ./services/command
 func BenchmarkAddMembers(b *testing.B) {
-	for _, kind := range []string{"fresh", "taken-over"} {
+	for _, kind := range []string{"fresh", "taken-over", "one-a-command"} {
 		b.Run(kind, func(b *testing.B) {
 			n := streamtest.Provisioned(b, 1)
 			registry := prometheus.NewRegistry()
@@ -42,7 +43,7 @@ func BenchmarkAddMembers(b *testing.B) {
 			}
 			before, cpu := heapMB(), cpuTime(b)
 			b.ResetTimer()
-			addMembers(b, n, b.N)
+			addMembers(b, n, b.N, kind != "one-a-command")
 			b.StopTimer()
 			b.ReportMetric(float64((cpuTime(b)-cpu).Nanoseconds())/1000/float64(b.N), "cpu-µs/member")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "members/s")
@@ -92,9 +93,13 @@ func counter(b *testing.B, registry *prometheus.Registry, name string) float64 {
 	return 0
 }
 
-func addMembers(b *testing.B, n *streamtest.NATS, members int) {
+func addMembers(b *testing.B, n *streamtest.NATS, members int, many bool) {
 	b.Helper()
-	const perRequest, underWay = 400, 8
+	const underWay = 8
+	perRequest := 400
+	if many {
+		perRequest = streams.MaxAdded
+	}
 	client := n.Connection(b)
 	work := make(chan int, underWay)
 	var wait sync.WaitGroup
@@ -102,7 +107,10 @@ func addMembers(b *testing.B, n *streamtest.NATS, members int) {
 		wait.Go(func() {
 			for first := range work {
 				request := &streampb.CommandBatch{}
-				for i := first; i < min(first+perRequest, members); i++ {
+				if many {
+					request.Commands = []*streampb.Command{addMany(first, min(first+perRequest, members))}
+				}
+				for i := first; !many && i < min(first+perRequest, members); i++ {
 					request.Commands = append(request.Commands, &streampb.Command{
 						Group: "g", User: "backend", Server: true, ClientId: newID().Bytes(),
 						Body: &streampb.Command_Member{Member: &streampb.ActOnMember{User: fmt.Sprint("member-", i), Act: streampb.Act_ACT_ADD}},
@@ -137,4 +145,15 @@ func addMembers(b *testing.B, n *streamtest.NATS, members int) {
 	}
 	close(work)
 	wait.Wait()
+}
+
+// addMany adds members [from, to) as a back end.
+func addMany(from, to int) *streampb.Command {
+	body := &streampb.AddMembers{}
+	for i := from; i < to; i++ {
+		body.Users = append(body.Users, fmt.Sprint("member-", i))
+	}
+	return &streampb.Command{
+		Group: "g", User: "backend", Server: true, ClientId: newID().Bytes(), Body: &streampb.Command_AddMembers{AddMembers: body},
+	}
 }

@@ -25,7 +25,7 @@ func readMembers(t *testing.T, n *streamtest.NATS, after string) *streampb.Membe
 	return r.GetMembers()
 }
 
-func addMany(t *testing.T, n *streamtest.NATS, from, to int) {
+func addEach(t *testing.T, n *streamtest.NATS, from, to int) {
 	t.Helper()
 	batch := &streampb.CommandBatch{}
 	for i := from; i < to; i++ {
@@ -60,7 +60,7 @@ func TestMembersAreListedUpToALimit(t *testing.T) {
 	stop := serve(t, n, nil)
 	newGroup(t, n.Conn)
 	for from := 1; from < group.MaxListed; from += 400 {
-		addMany(t, n, from, min(from+400, group.MaxListed))
+		addEach(t, n, from, min(from+400, group.MaxListed))
 	}
 	list := func(when string) {
 		t.Helper()
@@ -92,7 +92,7 @@ func TestMembersAreListedUpToALimit(t *testing.T) {
 	stop()
 	serve(t, n, func(c *command.Config) { c.MaxHeld = 10 })
 	list("with ten in memory")
-	addMany(t, n, group.MaxListed, group.MaxListed+1)
+	addEach(t, n, group.MaxListed, group.MaxListed+1)
 	if page := readMembers(t, n, ""); !page.GetElsewhere() || page.GetCensus().GetMembers() != group.MaxListed+1 || len(page.GetMembers()) != 0 {
 		t.Errorf("one more: elsewhere %v, %d listed of %d", page.GetElsewhere(), len(page.GetMembers()), page.GetCensus().GetMembers())
 	}

@@ -35,6 +35,7 @@ type Decision struct {
 	Events []*streams.Event // Channel, User, Payload and Answer are set; of a replay also TS and ClientID
 	Answer *streampb.Result // set when there are no events
 	Enters bool             // the caller is in the room from now on, without an event
+	Apart  bool             // the events need not be stored together: who repeats the command does the rest
 }
 
 // Decide says what a command does now (ms since 1970 UTC), or returns a
@@ -89,6 +90,8 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 			return s.atMembers() // who asks only wants to know
 		}
 		return d, err
+	case *streampb.AddMembers:
+		return s.addMembers(r, body, now)
 	case *streampb.Invite:
 		return s.invite(r, body, now)
 	case *streampb.ReadGroup:

@@ -38,6 +38,10 @@ func (s *State) missingMembers(r Request, n *need) {
 		s.missingReplayed(body, n)
 	case *streampb.ActOnMember:
 		n.memberNamed(body.GetUser())
+	case *streampb.AddMembers:
+		for _, user := range body.GetUsers() {
+			n.memberNamed(user)
+		}
 	case *streampb.Recall:
 		if r.Target != nil {
 			n.member(r.Target.Author)
@@ -66,14 +70,19 @@ func (s *State) atMembers() (Decision, error) {
 // joining is the event by which somebody becomes a member with a role. Of what
 // they were before, only a mute outlasts it.
 func (s *State) joining(r Request, u streams.User, role streampb.Role, now int64) *streampb.MemberJoined {
-	had := s.logged(u)
-	after := had.state()
-	if had.role == everybody {
+	return s.logged(u).joining(r, u, role, s.meta.census, now)
+}
+
+// joining is the event by which the member, who is u, joins a group that has
+// been counted.
+func (m *member) joining(r Request, u streams.User, role streampb.Role, before *streampb.Census, now int64) *streampb.MemberJoined {
+	after := m.state()
+	if m.role == everybody {
 		after.Joined, after.JoinedSeq = happened(r, now), 0
 		after.UserGroups = nil
 	}
 	after.Role, after.Waiting, after.Banned, after.BannedUntil = role, false, false, 0
-	census := s.censusAfter(had.role, role)
+	census := counted(before, m.role, role)
 	return &streampb.MemberJoined{Member: string(u), Role: role, Census: census, Members: census.GetMembers(), State: after}
 }
 

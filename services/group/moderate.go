@@ -94,17 +94,8 @@ func (m *member) bannedNow(now int64) bool {
 }
 
 func (s *State) add(a act) (streams.Payload, error) {
-	if err := s.may(a.Request, AddMember); err != nil {
-		return nil, err
-	}
-	role := a.body.GetRole()
-	if role == everybody {
-		role = anyMember
-	}
-	if role < anyMember || role > owner {
-		return nil, badRole()
-	}
-	if err := s.mayGive(a.Request, role); err != nil {
+	role, err := s.givenRole(a.Request, a.body.GetRole())
+	if err != nil {
 		return nil, err
 	}
 	switch {

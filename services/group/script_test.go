@@ -213,6 +213,16 @@ func (s *script) body(command string, f map[string]string) any {
 		return body
 	case "invite_revoke":
 		return &streampb.Invite{Invite: f["invite"]}
+	case "add_many":
+		role, _ := streams.ParseRole(f["role"])
+		body := &streampb.AddMembers{Users: list(f["users"]), Role: role, Reason: f["reason"]}
+		if f["reason"] == "long" {
+			body.Reason = strings.Repeat("x", int(s.number(f["bytes"])))
+		}
+		for i := range uint("times") {
+			body.Users = append(body.Users, fmt.Sprint("m", i))
+		}
+		return body
 	case "add", "kick", "ban", "unban", "mute", "unmute", "role", "decline", "user_groups", "odd":
 		return s.act(command, f)
 	case "update_group":

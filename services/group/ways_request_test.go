@@ -35,6 +35,8 @@ func (w *ways) request() group.Request {
 			User: string(w.user()), Act: streampb.Act(1 + w.rng.IntN(9)), Role: streampb.Role(1 + w.rng.IntN(4)),
 			Until: pick(w, 0, w.now+500), UserGroups: pick(w, nil, []string{"x"}, []string{"x", "y"}),
 		}
+	case k < 17:
+		r.Body = &streampb.AddMembers{Users: []string{string(w.user()), string(w.user()), string(w.user())}, Role: streampb.Role(w.rng.IntN(5))}
 	case k < 33:
 		r.Body = w.channelCommand(c)
 	case k < 45:

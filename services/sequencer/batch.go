@@ -156,12 +156,13 @@ func (t *term) decideOne(b *Batch, i int, now int64, done int) *streampb.Result 
 		// do so again, and what is in the log already is not sent with it.
 		return rejected(streams.RejectRetry(streams.Unavailable, 100*time.Millisecond, "what was sent after this command is done already"))
 	}
-	if t.log.Unsettled() > eventlog.MaxInFlight {
-		// A few commands of many events each have filled it. All that follow in
-		// this batch are refused as well: nothing is overtaken.
+	if t.log.Unsettled() > eventlog.MaxInFlight-streams.MaxAdded {
+		// A few commands of many events each have filled it, but for one that
+		// leads to as many as any does. All that follow in this batch are refused
+		// as well, small ones too: nothing is overtaken.
 		return rejected(streams.RejectRetry(streams.Unavailable, 100*time.Millisecond, "too much is waiting to be stored"))
 	}
-	return t.append(c, decision.Events, now)
+	return t.append(c, decision, now)
 }
 
 // duplicate returns the first answer to a command that is repeated, or the
@@ -202,7 +203,8 @@ func (t *term) finishAnswer(result *streampb.Result) *streampb.Result {
 }
 
 // append numbers, folds and hands in the events of one command.
-func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.Result {
+func (t *term) append(c *Command, decision group.Decision, now int64) *streampb.Result {
+	events := decision.Events
 	ts := now
 	if c.Request.TS != 0 {
 		ts = c.Request.TS
@@ -242,7 +244,13 @@ func (t *term) append(c *Command, events []*streams.Event, now int64) *streampb.
 	// A reader that has seen the last event has seen them all.
 	result.Seq = max(result.Seq, uint64(events[0].Seq))
 	failpoint("before-append")
-	t.log.Append(records...)
+	if decision.Apart {
+		for i := range records {
+			t.log.Append(records[i : i+1 : i+1]...)
+		}
+	} else {
+		t.log.Append(records...)
+	}
 	failpoint("after-append")
 	t.sequencer.config.Metrics.Events.Add(float64(len(records)))
 	return result

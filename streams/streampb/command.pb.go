@@ -177,6 +177,7 @@ type Command struct {
 	//	*Command_Block
 	//	*Command_Presence
 	//	*Command_ReadPresence
+	//	*Command_AddMembers
 	//	*Command_Replay
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -512,6 +513,15 @@ func (x *Command) GetReadPresence() *ReadPresence {
 	return nil
 }
 
+func (x *Command) GetAddMembers() *AddMembers {
+	if x != nil {
+		if x, ok := x.Body.(*Command_AddMembers); ok {
+			return x.AddMembers
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetReplay() *Replay {
 	if x != nil {
 		if x, ok := x.Body.(*Command_Replay); ok {
@@ -633,6 +643,10 @@ type Command_ReadPresence struct {
 	ReadPresence *ReadPresence `protobuf:"bytes,36,opt,name=read_presence,json=readPresence,proto3,oneof"`
 }
 
+type Command_AddMembers struct {
+	AddMembers *AddMembers `protobuf:"bytes,37,opt,name=add_members,json=addMembers,proto3,oneof"`
+}
+
 type Command_Replay struct {
 	Replay *Replay `protobuf:"bytes,60,opt,name=replay,proto3,oneof"`
 }
@@ -690,6 +704,8 @@ func (*Command_Block) isCommand_Body() {}
 func (*Command_Presence) isCommand_Body() {}
 
 func (*Command_ReadPresence) isCommand_Body() {}
+
+func (*Command_AddMembers) isCommand_Body() {}
 
 func (*Command_Replay) isCommand_Body() {}
 
@@ -1452,6 +1468,69 @@ func (x *ActOnMember) GetCheck() bool {
 	return false
 }
 
+// AddMembers adds many at once, as a back end does that brings a community
+// along: one event each for those who are no members yet. It takes a server
+// token. Cut short by a crash, it is finished by being repeated.
+type AddMembers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []string               `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`                           // 1 to streams.MaxAdded
+	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=throng.stream.v1.Role" json:"role,omitempty"` // ROLE_NONE: member
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddMembers) Reset() {
+	*x = AddMembers{}
+	mi := &file_command_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddMembers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddMembers) ProtoMessage() {}
+
+func (x *AddMembers) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddMembers.ProtoReflect.Descriptor instead.
+func (*AddMembers) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AddMembers) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *AddMembers) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_NONE
+}
+
+func (x *AddMembers) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Invite makes or ends an invitation.
 type Invite struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1465,7 +1544,7 @@ type Invite struct {
 
 func (x *Invite) Reset() {
 	*x = Invite{}
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1556,7 @@ func (x *Invite) String() string {
 func (*Invite) ProtoMessage() {}
 
 func (x *Invite) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1569,7 @@ func (x *Invite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invite.ProtoReflect.Descriptor instead.
 func (*Invite) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{13}
+	return file_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Invite) GetInvite() string {
@@ -1533,7 +1612,7 @@ type Block struct {
 
 func (x *Block) Reset() {
 	*x = Block{}
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1624,7 @@ func (x *Block) String() string {
 func (*Block) ProtoMessage() {}
 
 func (x *Block) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1637,7 @@ func (x *Block) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Block.ProtoReflect.Descriptor instead.
 func (*Block) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{14}
+	return file_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Block) GetPeer() string {
@@ -1585,7 +1664,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1676,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1689,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{15}
+	return file_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Join) GetReason() string {
@@ -1636,7 +1715,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1727,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1740,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{16}
+	return file_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Leave) GetReason() string {
@@ -1690,7 +1769,7 @@ type Send struct {
 
 func (x *Send) Reset() {
 	*x = Send{}
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +1781,7 @@ func (x *Send) String() string {
 func (*Send) ProtoMessage() {}
 
 func (x *Send) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +1794,7 @@ func (x *Send) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Send.ProtoReflect.Descriptor instead.
 func (*Send) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{17}
+	return file_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Send) GetChannel() string {
@@ -1809,7 +1888,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +1900,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +1913,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{18}
+	return file_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Edit) GetChannel() string {
@@ -1876,7 +1955,7 @@ type Recall struct {
 
 func (x *Recall) Reset() {
 	*x = Recall{}
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +1967,7 @@ func (x *Recall) String() string {
 func (*Recall) ProtoMessage() {}
 
 func (x *Recall) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +1980,7 @@ func (x *Recall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recall.ProtoReflect.Descriptor instead.
 func (*Recall) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{19}
+	return file_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Recall) GetChannel() string {
@@ -1936,7 +2015,7 @@ type React struct {
 
 func (x *React) Reset() {
 	*x = React{}
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1948,7 +2027,7 @@ func (x *React) String() string {
 func (*React) ProtoMessage() {}
 
 func (x *React) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1961,7 +2040,7 @@ func (x *React) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use React.ProtoReflect.Descriptor instead.
 func (*React) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{20}
+	return file_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *React) GetChannel() string {
@@ -1996,7 +2075,7 @@ type Unreact struct {
 
 func (x *Unreact) Reset() {
 	*x = Unreact{}
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2087,7 @@ func (x *Unreact) String() string {
 func (*Unreact) ProtoMessage() {}
 
 func (x *Unreact) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2100,7 @@ func (x *Unreact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unreact.ProtoReflect.Descriptor instead.
 func (*Unreact) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{21}
+	return file_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Unreact) GetChannel() string {
@@ -2055,7 +2134,7 @@ type Pin struct {
 
 func (x *Pin) Reset() {
 	*x = Pin{}
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2146,7 @@ func (x *Pin) String() string {
 func (*Pin) ProtoMessage() {}
 
 func (x *Pin) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2159,7 @@ func (x *Pin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pin.ProtoReflect.Descriptor instead.
 func (*Pin) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{22}
+	return file_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Pin) GetChannel() string {
@@ -2107,7 +2186,7 @@ type Unpin struct {
 
 func (x *Unpin) Reset() {
 	*x = Unpin{}
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2198,7 @@ func (x *Unpin) String() string {
 func (*Unpin) ProtoMessage() {}
 
 func (x *Unpin) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2211,7 @@ func (x *Unpin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unpin.ProtoReflect.Descriptor instead.
 func (*Unpin) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{23}
+	return file_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Unpin) GetChannel() string {
@@ -2164,7 +2243,7 @@ type SetAttributes struct {
 
 func (x *SetAttributes) Reset() {
 	*x = SetAttributes{}
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2255,7 @@ func (x *SetAttributes) String() string {
 func (*SetAttributes) ProtoMessage() {}
 
 func (x *SetAttributes) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2268,7 @@ func (x *SetAttributes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAttributes.ProtoReflect.Descriptor instead.
 func (*SetAttributes) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{24}
+	return file_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetAttributes) GetChannel() string {
@@ -2245,7 +2324,7 @@ type ReadAttributes struct {
 
 func (x *ReadAttributes) Reset() {
 	*x = ReadAttributes{}
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +2336,7 @@ func (x *ReadAttributes) String() string {
 func (*ReadAttributes) ProtoMessage() {}
 
 func (x *ReadAttributes) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +2349,7 @@ func (x *ReadAttributes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAttributes.ProtoReflect.Descriptor instead.
 func (*ReadAttributes) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{25}
+	return file_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReadAttributes) GetChannel() string {
@@ -2301,7 +2380,7 @@ type Present struct {
 
 func (x *Present) Reset() {
 	*x = Present{}
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2392,7 @@ func (x *Present) String() string {
 func (*Present) ProtoMessage() {}
 
 func (x *Present) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2405,7 @@ func (x *Present) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Present.ProtoReflect.Descriptor instead.
 func (*Present) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{26}
+	return file_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Present) GetEdge() string {
@@ -2369,7 +2448,7 @@ type PresentGroup struct {
 
 func (x *PresentGroup) Reset() {
 	*x = PresentGroup{}
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2460,7 @@ func (x *PresentGroup) String() string {
 func (*PresentGroup) ProtoMessage() {}
 
 func (x *PresentGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2473,7 @@ func (x *PresentGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresentGroup.ProtoReflect.Descriptor instead.
 func (*PresentGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{27}
+	return file_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PresentGroup) GetGroup() string {
@@ -2434,7 +2513,7 @@ type ReadPresence struct {
 
 func (x *ReadPresence) Reset() {
 	*x = ReadPresence{}
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2446,7 +2525,7 @@ func (x *ReadPresence) String() string {
 func (*ReadPresence) ProtoMessage() {}
 
 func (x *ReadPresence) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2459,7 +2538,7 @@ func (x *ReadPresence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPresence.ProtoReflect.Descriptor instead.
 func (*ReadPresence) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{28}
+	return file_command_proto_rawDescGZIP(), []int{29}
 }
 
 // Replay appends events of a group's history elsewhere as they were: same
@@ -2475,7 +2554,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2566,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2579,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{29}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Replay) GetEvents() [][]byte {
@@ -2523,7 +2602,7 @@ type ReadMembers struct {
 
 func (x *ReadMembers) Reset() {
 	*x = ReadMembers{}
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2535,7 +2614,7 @@ func (x *ReadMembers) String() string {
 func (*ReadMembers) ProtoMessage() {}
 
 func (x *ReadMembers) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2548,7 +2627,7 @@ func (x *ReadMembers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadMembers.ProtoReflect.Descriptor instead.
 func (*ReadMembers) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{30}
+	return file_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReadMembers) GetAfter() string {
@@ -2596,7 +2675,7 @@ type ReadAccess struct {
 
 func (x *ReadAccess) Reset() {
 	*x = ReadAccess{}
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +2687,7 @@ func (x *ReadAccess) String() string {
 func (*ReadAccess) ProtoMessage() {}
 
 func (x *ReadAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +2700,7 @@ func (x *ReadAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAccess.ProtoReflect.Descriptor instead.
 func (*ReadAccess) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{31}
+	return file_command_proto_rawDescGZIP(), []int{32}
 }
 
 // ReadSnapshot asks for the group as an edge needs it to follow it.
@@ -2633,7 +2712,7 @@ type ReadSnapshot struct {
 
 func (x *ReadSnapshot) Reset() {
 	*x = ReadSnapshot{}
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2645,7 +2724,7 @@ func (x *ReadSnapshot) String() string {
 func (*ReadSnapshot) ProtoMessage() {}
 
 func (x *ReadSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +2737,7 @@ func (x *ReadSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadSnapshot.ProtoReflect.Descriptor instead.
 func (*ReadSnapshot) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{32}
+	return file_command_proto_rawDescGZIP(), []int{33}
 }
 
 // Canary asks the owner to append a message to the log that readers ignore.
@@ -2670,7 +2749,7 @@ type Canary struct {
 
 func (x *Canary) Reset() {
 	*x = Canary{}
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +2761,7 @@ func (x *Canary) String() string {
 func (*Canary) ProtoMessage() {}
 
 func (x *Canary) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +2774,7 @@ func (x *Canary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Canary.ProtoReflect.Descriptor instead.
 func (*Canary) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{33}
+	return file_command_proto_rawDescGZIP(), []int{34}
 }
 
 type ResultBatch struct {
@@ -2707,7 +2786,7 @@ type ResultBatch struct {
 
 func (x *ResultBatch) Reset() {
 	*x = ResultBatch{}
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2719,7 +2798,7 @@ func (x *ResultBatch) String() string {
 func (*ResultBatch) ProtoMessage() {}
 
 func (x *ResultBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2732,7 +2811,7 @@ func (x *ResultBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultBatch.ProtoReflect.Descriptor instead.
 func (*ResultBatch) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{34}
+	return file_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ResultBatch) GetResults() []*Result {
@@ -2766,7 +2845,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2778,7 +2857,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2791,7 +2870,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{35}
+	return file_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Result) GetRejection() *Rejection {
@@ -2918,7 +2997,7 @@ type AttributePage struct {
 
 func (x *AttributePage) Reset() {
 	*x = AttributePage{}
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2930,7 +3009,7 @@ func (x *AttributePage) String() string {
 func (*AttributePage) ProtoMessage() {}
 
 func (x *AttributePage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2943,7 +3022,7 @@ func (x *AttributePage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttributePage.ProtoReflect.Descriptor instead.
 func (*AttributePage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{36}
+	return file_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AttributePage) GetAttributes() []*Attribute {
@@ -2989,7 +3068,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3001,7 +3080,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3014,7 +3093,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{37}
+	return file_command_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Attribute) GetKey() string {
@@ -3076,7 +3155,7 @@ type Presence struct {
 
 func (x *Presence) Reset() {
 	*x = Presence{}
-	mi := &file_command_proto_msgTypes[38]
+	mi := &file_command_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3088,7 +3167,7 @@ func (x *Presence) String() string {
 func (*Presence) ProtoMessage() {}
 
 func (x *Presence) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[38]
+	mi := &file_command_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3101,7 +3180,7 @@ func (x *Presence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Presence.ProtoReflect.Descriptor instead.
 func (*Presence) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{38}
+	return file_command_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Presence) GetOnline() uint64 {
@@ -3130,7 +3209,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_command_proto_msgTypes[39]
+	mi := &file_command_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3142,7 +3221,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[39]
+	mi := &file_command_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3155,7 +3234,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{39}
+	return file_command_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Rejection) GetCode() string {
@@ -3204,7 +3283,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_command_proto_msgTypes[40]
+	mi := &file_command_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3216,7 +3295,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[40]
+	mi := &file_command_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3229,7 +3308,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{40}
+	return file_command_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GroupInfo) GetKind() string {
@@ -3322,7 +3401,7 @@ type ChannelInfo struct {
 
 func (x *ChannelInfo) Reset() {
 	*x = ChannelInfo{}
-	mi := &file_command_proto_msgTypes[41]
+	mi := &file_command_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +3413,7 @@ func (x *ChannelInfo) String() string {
 func (*ChannelInfo) ProtoMessage() {}
 
 func (x *ChannelInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[41]
+	mi := &file_command_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +3426,7 @@ func (x *ChannelInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelInfo.ProtoReflect.Descriptor instead.
 func (*ChannelInfo) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{41}
+	return file_command_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ChannelInfo) GetChannel() string {
@@ -3447,7 +3526,7 @@ type MemberPage struct {
 
 func (x *MemberPage) Reset() {
 	*x = MemberPage{}
-	mi := &file_command_proto_msgTypes[42]
+	mi := &file_command_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3459,7 +3538,7 @@ func (x *MemberPage) String() string {
 func (*MemberPage) ProtoMessage() {}
 
 func (x *MemberPage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[42]
+	mi := &file_command_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3472,7 +3551,7 @@ func (x *MemberPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberPage.ProtoReflect.Descriptor instead.
 func (*MemberPage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{42}
+	return file_command_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *MemberPage) GetMembers() []*MemberInfo {
@@ -3524,7 +3603,7 @@ type MemberInfo struct {
 
 func (x *MemberInfo) Reset() {
 	*x = MemberInfo{}
-	mi := &file_command_proto_msgTypes[43]
+	mi := &file_command_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3536,7 +3615,7 @@ func (x *MemberInfo) String() string {
 func (*MemberInfo) ProtoMessage() {}
 
 func (x *MemberInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[43]
+	mi := &file_command_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3549,7 +3628,7 @@ func (x *MemberInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberInfo.ProtoReflect.Descriptor instead.
 func (*MemberInfo) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{43}
+	return file_command_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *MemberInfo) GetUser() string {
@@ -3609,7 +3688,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_command_proto_msgTypes[44]
+	mi := &file_command_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3621,7 +3700,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[44]
+	mi := &file_command_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3634,7 +3713,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{44}
+	return file_command_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Access) GetRole() Role {
@@ -3695,7 +3774,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_command_proto_msgTypes[45]
+	mi := &file_command_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3707,7 +3786,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[45]
+	mi := &file_command_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3720,7 +3799,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{45}
+	return file_command_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Snapshot) GetSeq() uint64 {
@@ -3791,7 +3870,7 @@ type Beacon struct {
 
 func (x *Beacon) Reset() {
 	*x = Beacon{}
-	mi := &file_command_proto_msgTypes[46]
+	mi := &file_command_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3803,7 +3882,7 @@ func (x *Beacon) String() string {
 func (*Beacon) ProtoMessage() {}
 
 func (x *Beacon) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[46]
+	mi := &file_command_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3816,7 +3895,7 @@ func (x *Beacon) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beacon.ProtoReflect.Descriptor instead.
 func (*Beacon) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{46}
+	return file_command_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Beacon) GetEpoch() uint64 {
@@ -3844,7 +3923,7 @@ type BeaconHead struct {
 
 func (x *BeaconHead) Reset() {
 	*x = BeaconHead{}
-	mi := &file_command_proto_msgTypes[47]
+	mi := &file_command_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3856,7 +3935,7 @@ func (x *BeaconHead) String() string {
 func (*BeaconHead) ProtoMessage() {}
 
 func (x *BeaconHead) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[47]
+	mi := &file_command_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3869,7 +3948,7 @@ func (x *BeaconHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeaconHead.ProtoReflect.Descriptor instead.
 func (*BeaconHead) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{47}
+	return file_command_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *BeaconHead) GetGroup() string {
@@ -3904,7 +3983,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_command_proto_msgTypes[48]
+	mi := &file_command_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3916,7 +3995,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[48]
+	mi := &file_command_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3929,7 +4008,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{48}
+	return file_command_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Position) GetSeq() uint64 {
@@ -3945,7 +4024,7 @@ const file_command_proto_rawDesc = "" +
 	"\n" +
 	"\rcommand.proto\x12\x10throng.stream.v1\x1a\vevent.proto\"E\n" +
 	"\fCommandBatch\x125\n" +
-	"\bcommands\x18\x01 \x03(\v2\x19.throng.stream.v1.CommandR\bcommands\"\xfe\r\n" +
+	"\bcommands\x18\x01 \x03(\v2\x19.throng.stream.v1.CommandR\bcommands\"\xbf\x0e\n" +
 	"\aCommand\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
@@ -3982,7 +4061,9 @@ const file_command_proto_rawDesc = "" +
 	"\x06invite\x18! \x01(\v2\x18.throng.stream.v1.InviteH\x00R\x06invite\x12/\n" +
 	"\x05block\x18\" \x01(\v2\x17.throng.stream.v1.BlockH\x00R\x05block\x127\n" +
 	"\bpresence\x18# \x01(\v2\x19.throng.stream.v1.PresentH\x00R\bpresence\x12E\n" +
-	"\rread_presence\x18$ \x01(\v2\x1e.throng.stream.v1.ReadPresenceH\x00R\freadPresence\x122\n" +
+	"\rread_presence\x18$ \x01(\v2\x1e.throng.stream.v1.ReadPresenceH\x00R\freadPresence\x12?\n" +
+	"\vadd_members\x18% \x01(\v2\x1c.throng.stream.v1.AddMembersH\x00R\n" +
+	"addMembers\x122\n" +
 	"\x06replay\x18< \x01(\v2\x18.throng.stream.v1.ReplayH\x00R\x06replayB\x06\n" +
 	"\x04body\"\x86\x01\n" +
 	"\vCreateGroup\x12\x12\n" +
@@ -4068,7 +4149,12 @@ const file_command_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1f\n" +
 	"\vuser_groups\x18\x06 \x03(\tR\n" +
 	"userGroups\x12\x14\n" +
-	"\x05check\x18\a \x01(\bR\x05check\"b\n" +
+	"\x05check\x18\a \x01(\bR\x05check\"f\n" +
+	"\n" +
+	"AddMembers\x12\x14\n" +
+	"\x05users\x18\x01 \x03(\tR\x05users\x12*\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"b\n" +
 	"\x06Invite\x12\x16\n" +
 	"\x06invite\x18\x01 \x01(\tR\x06invite\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x18\n" +
@@ -4304,7 +4390,7 @@ func file_command_proto_rawDescGZIP() []byte {
 }
 
 var file_command_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_command_proto_goTypes = []any{
 	(Act)(0),                     // 0: throng.stream.v1.Act
 	(*CommandBatch)(nil),         // 1: throng.stream.v1.CommandBatch
@@ -4320,50 +4406,51 @@ var file_command_proto_goTypes = []any{
 	(*ChannelSettingsPatch)(nil), // 11: throng.stream.v1.ChannelSettingsPatch
 	(*StringList)(nil),           // 12: throng.stream.v1.StringList
 	(*ActOnMember)(nil),          // 13: throng.stream.v1.ActOnMember
-	(*Invite)(nil),               // 14: throng.stream.v1.Invite
-	(*Block)(nil),                // 15: throng.stream.v1.Block
-	(*Join)(nil),                 // 16: throng.stream.v1.Join
-	(*Leave)(nil),                // 17: throng.stream.v1.Leave
-	(*Send)(nil),                 // 18: throng.stream.v1.Send
-	(*Edit)(nil),                 // 19: throng.stream.v1.Edit
-	(*Recall)(nil),               // 20: throng.stream.v1.Recall
-	(*React)(nil),                // 21: throng.stream.v1.React
-	(*Unreact)(nil),              // 22: throng.stream.v1.Unreact
-	(*Pin)(nil),                  // 23: throng.stream.v1.Pin
-	(*Unpin)(nil),                // 24: throng.stream.v1.Unpin
-	(*SetAttributes)(nil),        // 25: throng.stream.v1.SetAttributes
-	(*ReadAttributes)(nil),       // 26: throng.stream.v1.ReadAttributes
-	(*Present)(nil),              // 27: throng.stream.v1.Present
-	(*PresentGroup)(nil),         // 28: throng.stream.v1.PresentGroup
-	(*ReadPresence)(nil),         // 29: throng.stream.v1.ReadPresence
-	(*Replay)(nil),               // 30: throng.stream.v1.Replay
-	(*ReadMembers)(nil),          // 31: throng.stream.v1.ReadMembers
-	(*ReadAccess)(nil),           // 32: throng.stream.v1.ReadAccess
-	(*ReadSnapshot)(nil),         // 33: throng.stream.v1.ReadSnapshot
-	(*Canary)(nil),               // 34: throng.stream.v1.Canary
-	(*ResultBatch)(nil),          // 35: throng.stream.v1.ResultBatch
-	(*Result)(nil),               // 36: throng.stream.v1.Result
-	(*AttributePage)(nil),        // 37: throng.stream.v1.AttributePage
-	(*Attribute)(nil),            // 38: throng.stream.v1.Attribute
-	(*Presence)(nil),             // 39: throng.stream.v1.Presence
-	(*Rejection)(nil),            // 40: throng.stream.v1.Rejection
-	(*GroupInfo)(nil),            // 41: throng.stream.v1.GroupInfo
-	(*ChannelInfo)(nil),          // 42: throng.stream.v1.ChannelInfo
-	(*MemberPage)(nil),           // 43: throng.stream.v1.MemberPage
-	(*MemberInfo)(nil),           // 44: throng.stream.v1.MemberInfo
-	(*Access)(nil),               // 45: throng.stream.v1.Access
-	(*Snapshot)(nil),             // 46: throng.stream.v1.Snapshot
-	(*Beacon)(nil),               // 47: throng.stream.v1.Beacon
-	(*BeaconHead)(nil),           // 48: throng.stream.v1.BeaconHead
-	(*Position)(nil),             // 49: throng.stream.v1.Position
-	nil,                          // 50: throng.stream.v1.SetAttributes.SetEntry
-	nil,                          // 51: throng.stream.v1.SetAttributes.IfVEntry
-	(Role)(0),                    // 52: throng.stream.v1.Role
-	(*Parent)(nil),               // 53: throng.stream.v1.Parent
-	(Priority)(0),                // 54: throng.stream.v1.Priority
-	(*Settings)(nil),             // 55: throng.stream.v1.Settings
-	(*Census)(nil),               // 56: throng.stream.v1.Census
-	(*ChannelSettings)(nil),      // 57: throng.stream.v1.ChannelSettings
+	(*AddMembers)(nil),           // 14: throng.stream.v1.AddMembers
+	(*Invite)(nil),               // 15: throng.stream.v1.Invite
+	(*Block)(nil),                // 16: throng.stream.v1.Block
+	(*Join)(nil),                 // 17: throng.stream.v1.Join
+	(*Leave)(nil),                // 18: throng.stream.v1.Leave
+	(*Send)(nil),                 // 19: throng.stream.v1.Send
+	(*Edit)(nil),                 // 20: throng.stream.v1.Edit
+	(*Recall)(nil),               // 21: throng.stream.v1.Recall
+	(*React)(nil),                // 22: throng.stream.v1.React
+	(*Unreact)(nil),              // 23: throng.stream.v1.Unreact
+	(*Pin)(nil),                  // 24: throng.stream.v1.Pin
+	(*Unpin)(nil),                // 25: throng.stream.v1.Unpin
+	(*SetAttributes)(nil),        // 26: throng.stream.v1.SetAttributes
+	(*ReadAttributes)(nil),       // 27: throng.stream.v1.ReadAttributes
+	(*Present)(nil),              // 28: throng.stream.v1.Present
+	(*PresentGroup)(nil),         // 29: throng.stream.v1.PresentGroup
+	(*ReadPresence)(nil),         // 30: throng.stream.v1.ReadPresence
+	(*Replay)(nil),               // 31: throng.stream.v1.Replay
+	(*ReadMembers)(nil),          // 32: throng.stream.v1.ReadMembers
+	(*ReadAccess)(nil),           // 33: throng.stream.v1.ReadAccess
+	(*ReadSnapshot)(nil),         // 34: throng.stream.v1.ReadSnapshot
+	(*Canary)(nil),               // 35: throng.stream.v1.Canary
+	(*ResultBatch)(nil),          // 36: throng.stream.v1.ResultBatch
+	(*Result)(nil),               // 37: throng.stream.v1.Result
+	(*AttributePage)(nil),        // 38: throng.stream.v1.AttributePage
+	(*Attribute)(nil),            // 39: throng.stream.v1.Attribute
+	(*Presence)(nil),             // 40: throng.stream.v1.Presence
+	(*Rejection)(nil),            // 41: throng.stream.v1.Rejection
+	(*GroupInfo)(nil),            // 42: throng.stream.v1.GroupInfo
+	(*ChannelInfo)(nil),          // 43: throng.stream.v1.ChannelInfo
+	(*MemberPage)(nil),           // 44: throng.stream.v1.MemberPage
+	(*MemberInfo)(nil),           // 45: throng.stream.v1.MemberInfo
+	(*Access)(nil),               // 46: throng.stream.v1.Access
+	(*Snapshot)(nil),             // 47: throng.stream.v1.Snapshot
+	(*Beacon)(nil),               // 48: throng.stream.v1.Beacon
+	(*BeaconHead)(nil),           // 49: throng.stream.v1.BeaconHead
+	(*Position)(nil),             // 50: throng.stream.v1.Position
+	nil,                          // 51: throng.stream.v1.SetAttributes.SetEntry
+	nil,                          // 52: throng.stream.v1.SetAttributes.IfVEntry
+	(Role)(0),                    // 53: throng.stream.v1.Role
+	(*Parent)(nil),               // 54: throng.stream.v1.Parent
+	(Priority)(0),                // 55: throng.stream.v1.Priority
+	(*Settings)(nil),             // 56: throng.stream.v1.Settings
+	(*Census)(nil),               // 57: throng.stream.v1.Census
+	(*ChannelSettings)(nil),      // 58: throng.stream.v1.ChannelSettings
 }
 var file_command_proto_depIdxs = []int32{
 	2,  // 0: throng.stream.v1.CommandBatch.commands:type_name -> throng.stream.v1.Command
@@ -4371,76 +4458,78 @@ var file_command_proto_depIdxs = []int32{
 	5,  // 2: throng.stream.v1.Command.update_group:type_name -> throng.stream.v1.UpdateGroup
 	7,  // 3: throng.stream.v1.Command.group_info:type_name -> throng.stream.v1.ReadGroup
 	8,  // 4: throng.stream.v1.Command.create_channel:type_name -> throng.stream.v1.CreateChannel
-	16, // 5: throng.stream.v1.Command.join:type_name -> throng.stream.v1.Join
-	17, // 6: throng.stream.v1.Command.leave:type_name -> throng.stream.v1.Leave
-	18, // 7: throng.stream.v1.Command.send:type_name -> throng.stream.v1.Send
-	19, // 8: throng.stream.v1.Command.edit:type_name -> throng.stream.v1.Edit
-	20, // 9: throng.stream.v1.Command.recall:type_name -> throng.stream.v1.Recall
-	31, // 10: throng.stream.v1.Command.members:type_name -> throng.stream.v1.ReadMembers
-	32, // 11: throng.stream.v1.Command.access:type_name -> throng.stream.v1.ReadAccess
-	33, // 12: throng.stream.v1.Command.snapshot:type_name -> throng.stream.v1.ReadSnapshot
-	34, // 13: throng.stream.v1.Command.canary:type_name -> throng.stream.v1.Canary
+	17, // 5: throng.stream.v1.Command.join:type_name -> throng.stream.v1.Join
+	18, // 6: throng.stream.v1.Command.leave:type_name -> throng.stream.v1.Leave
+	19, // 7: throng.stream.v1.Command.send:type_name -> throng.stream.v1.Send
+	20, // 8: throng.stream.v1.Command.edit:type_name -> throng.stream.v1.Edit
+	21, // 9: throng.stream.v1.Command.recall:type_name -> throng.stream.v1.Recall
+	32, // 10: throng.stream.v1.Command.members:type_name -> throng.stream.v1.ReadMembers
+	33, // 11: throng.stream.v1.Command.access:type_name -> throng.stream.v1.ReadAccess
+	34, // 12: throng.stream.v1.Command.snapshot:type_name -> throng.stream.v1.ReadSnapshot
+	35, // 13: throng.stream.v1.Command.canary:type_name -> throng.stream.v1.Canary
 	4,  // 14: throng.stream.v1.Command.delete_group:type_name -> throng.stream.v1.DeleteGroup
 	9,  // 15: throng.stream.v1.Command.update_channel:type_name -> throng.stream.v1.UpdateChannel
 	10, // 16: throng.stream.v1.Command.delete_channel:type_name -> throng.stream.v1.DeleteChannel
 	13, // 17: throng.stream.v1.Command.member:type_name -> throng.stream.v1.ActOnMember
-	21, // 18: throng.stream.v1.Command.react:type_name -> throng.stream.v1.React
-	22, // 19: throng.stream.v1.Command.unreact:type_name -> throng.stream.v1.Unreact
-	23, // 20: throng.stream.v1.Command.pin:type_name -> throng.stream.v1.Pin
-	24, // 21: throng.stream.v1.Command.unpin:type_name -> throng.stream.v1.Unpin
-	25, // 22: throng.stream.v1.Command.attr_set:type_name -> throng.stream.v1.SetAttributes
-	26, // 23: throng.stream.v1.Command.attrs:type_name -> throng.stream.v1.ReadAttributes
-	14, // 24: throng.stream.v1.Command.invite:type_name -> throng.stream.v1.Invite
-	15, // 25: throng.stream.v1.Command.block:type_name -> throng.stream.v1.Block
-	27, // 26: throng.stream.v1.Command.presence:type_name -> throng.stream.v1.Present
-	29, // 27: throng.stream.v1.Command.read_presence:type_name -> throng.stream.v1.ReadPresence
-	30, // 28: throng.stream.v1.Command.replay:type_name -> throng.stream.v1.Replay
-	6,  // 29: throng.stream.v1.CreateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
-	6,  // 30: throng.stream.v1.UpdateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
-	52, // 31: throng.stream.v1.SettingsPatch.mention_all:type_name -> throng.stream.v1.Role
-	52, // 32: throng.stream.v1.SettingsPatch.attrs:type_name -> throng.stream.v1.Role
-	52, // 33: throng.stream.v1.SettingsPatch.threads:type_name -> throng.stream.v1.Role
-	53, // 34: throng.stream.v1.CreateChannel.parent:type_name -> throng.stream.v1.Parent
-	11, // 35: throng.stream.v1.CreateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
-	11, // 36: throng.stream.v1.UpdateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
-	52, // 37: throng.stream.v1.ChannelSettingsPatch.write:type_name -> throng.stream.v1.Role
-	12, // 38: throng.stream.v1.ChannelSettingsPatch.write_groups:type_name -> throng.stream.v1.StringList
-	12, // 39: throng.stream.v1.ChannelSettingsPatch.read_groups:type_name -> throng.stream.v1.StringList
-	0,  // 40: throng.stream.v1.ActOnMember.act:type_name -> throng.stream.v1.Act
-	52, // 41: throng.stream.v1.ActOnMember.role:type_name -> throng.stream.v1.Role
-	54, // 42: throng.stream.v1.Send.priority:type_name -> throng.stream.v1.Priority
-	50, // 43: throng.stream.v1.SetAttributes.set:type_name -> throng.stream.v1.SetAttributes.SetEntry
-	51, // 44: throng.stream.v1.SetAttributes.if_v:type_name -> throng.stream.v1.SetAttributes.IfVEntry
-	28, // 45: throng.stream.v1.Present.groups:type_name -> throng.stream.v1.PresentGroup
-	52, // 46: throng.stream.v1.ReadMembers.role:type_name -> throng.stream.v1.Role
-	36, // 47: throng.stream.v1.ResultBatch.results:type_name -> throng.stream.v1.Result
-	40, // 48: throng.stream.v1.Result.rejection:type_name -> throng.stream.v1.Rejection
-	41, // 49: throng.stream.v1.Result.group_info:type_name -> throng.stream.v1.GroupInfo
-	43, // 50: throng.stream.v1.Result.members:type_name -> throng.stream.v1.MemberPage
-	45, // 51: throng.stream.v1.Result.access:type_name -> throng.stream.v1.Access
-	46, // 52: throng.stream.v1.Result.snapshot:type_name -> throng.stream.v1.Snapshot
-	37, // 53: throng.stream.v1.Result.attributes:type_name -> throng.stream.v1.AttributePage
-	39, // 54: throng.stream.v1.Result.presence:type_name -> throng.stream.v1.Presence
-	38, // 55: throng.stream.v1.AttributePage.attributes:type_name -> throng.stream.v1.Attribute
-	38, // 56: throng.stream.v1.Rejection.current:type_name -> throng.stream.v1.Attribute
-	55, // 57: throng.stream.v1.GroupInfo.settings:type_name -> throng.stream.v1.Settings
-	42, // 58: throng.stream.v1.GroupInfo.channels:type_name -> throng.stream.v1.ChannelInfo
-	52, // 59: throng.stream.v1.GroupInfo.role:type_name -> throng.stream.v1.Role
-	56, // 60: throng.stream.v1.GroupInfo.census:type_name -> throng.stream.v1.Census
-	53, // 61: throng.stream.v1.ChannelInfo.parent:type_name -> throng.stream.v1.Parent
-	57, // 62: throng.stream.v1.ChannelInfo.settings:type_name -> throng.stream.v1.ChannelSettings
-	44, // 63: throng.stream.v1.MemberPage.members:type_name -> throng.stream.v1.MemberInfo
-	56, // 64: throng.stream.v1.MemberPage.census:type_name -> throng.stream.v1.Census
-	52, // 65: throng.stream.v1.MemberInfo.role:type_name -> throng.stream.v1.Role
-	52, // 66: throng.stream.v1.Access.role:type_name -> throng.stream.v1.Role
-	42, // 67: throng.stream.v1.Snapshot.channels:type_name -> throng.stream.v1.ChannelInfo
-	55, // 68: throng.stream.v1.Snapshot.settings:type_name -> throng.stream.v1.Settings
-	48, // 69: throng.stream.v1.Beacon.heads:type_name -> throng.stream.v1.BeaconHead
-	70, // [70:70] is the sub-list for method output_type
-	70, // [70:70] is the sub-list for method input_type
-	70, // [70:70] is the sub-list for extension type_name
-	70, // [70:70] is the sub-list for extension extendee
-	0,  // [0:70] is the sub-list for field type_name
+	22, // 18: throng.stream.v1.Command.react:type_name -> throng.stream.v1.React
+	23, // 19: throng.stream.v1.Command.unreact:type_name -> throng.stream.v1.Unreact
+	24, // 20: throng.stream.v1.Command.pin:type_name -> throng.stream.v1.Pin
+	25, // 21: throng.stream.v1.Command.unpin:type_name -> throng.stream.v1.Unpin
+	26, // 22: throng.stream.v1.Command.attr_set:type_name -> throng.stream.v1.SetAttributes
+	27, // 23: throng.stream.v1.Command.attrs:type_name -> throng.stream.v1.ReadAttributes
+	15, // 24: throng.stream.v1.Command.invite:type_name -> throng.stream.v1.Invite
+	16, // 25: throng.stream.v1.Command.block:type_name -> throng.stream.v1.Block
+	28, // 26: throng.stream.v1.Command.presence:type_name -> throng.stream.v1.Present
+	30, // 27: throng.stream.v1.Command.read_presence:type_name -> throng.stream.v1.ReadPresence
+	14, // 28: throng.stream.v1.Command.add_members:type_name -> throng.stream.v1.AddMembers
+	31, // 29: throng.stream.v1.Command.replay:type_name -> throng.stream.v1.Replay
+	6,  // 30: throng.stream.v1.CreateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
+	6,  // 31: throng.stream.v1.UpdateGroup.settings:type_name -> throng.stream.v1.SettingsPatch
+	53, // 32: throng.stream.v1.SettingsPatch.mention_all:type_name -> throng.stream.v1.Role
+	53, // 33: throng.stream.v1.SettingsPatch.attrs:type_name -> throng.stream.v1.Role
+	53, // 34: throng.stream.v1.SettingsPatch.threads:type_name -> throng.stream.v1.Role
+	54, // 35: throng.stream.v1.CreateChannel.parent:type_name -> throng.stream.v1.Parent
+	11, // 36: throng.stream.v1.CreateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
+	11, // 37: throng.stream.v1.UpdateChannel.settings:type_name -> throng.stream.v1.ChannelSettingsPatch
+	53, // 38: throng.stream.v1.ChannelSettingsPatch.write:type_name -> throng.stream.v1.Role
+	12, // 39: throng.stream.v1.ChannelSettingsPatch.write_groups:type_name -> throng.stream.v1.StringList
+	12, // 40: throng.stream.v1.ChannelSettingsPatch.read_groups:type_name -> throng.stream.v1.StringList
+	0,  // 41: throng.stream.v1.ActOnMember.act:type_name -> throng.stream.v1.Act
+	53, // 42: throng.stream.v1.ActOnMember.role:type_name -> throng.stream.v1.Role
+	53, // 43: throng.stream.v1.AddMembers.role:type_name -> throng.stream.v1.Role
+	55, // 44: throng.stream.v1.Send.priority:type_name -> throng.stream.v1.Priority
+	51, // 45: throng.stream.v1.SetAttributes.set:type_name -> throng.stream.v1.SetAttributes.SetEntry
+	52, // 46: throng.stream.v1.SetAttributes.if_v:type_name -> throng.stream.v1.SetAttributes.IfVEntry
+	29, // 47: throng.stream.v1.Present.groups:type_name -> throng.stream.v1.PresentGroup
+	53, // 48: throng.stream.v1.ReadMembers.role:type_name -> throng.stream.v1.Role
+	37, // 49: throng.stream.v1.ResultBatch.results:type_name -> throng.stream.v1.Result
+	41, // 50: throng.stream.v1.Result.rejection:type_name -> throng.stream.v1.Rejection
+	42, // 51: throng.stream.v1.Result.group_info:type_name -> throng.stream.v1.GroupInfo
+	44, // 52: throng.stream.v1.Result.members:type_name -> throng.stream.v1.MemberPage
+	46, // 53: throng.stream.v1.Result.access:type_name -> throng.stream.v1.Access
+	47, // 54: throng.stream.v1.Result.snapshot:type_name -> throng.stream.v1.Snapshot
+	38, // 55: throng.stream.v1.Result.attributes:type_name -> throng.stream.v1.AttributePage
+	40, // 56: throng.stream.v1.Result.presence:type_name -> throng.stream.v1.Presence
+	39, // 57: throng.stream.v1.AttributePage.attributes:type_name -> throng.stream.v1.Attribute
+	39, // 58: throng.stream.v1.Rejection.current:type_name -> throng.stream.v1.Attribute
+	56, // 59: throng.stream.v1.GroupInfo.settings:type_name -> throng.stream.v1.Settings
+	43, // 60: throng.stream.v1.GroupInfo.channels:type_name -> throng.stream.v1.ChannelInfo
+	53, // 61: throng.stream.v1.GroupInfo.role:type_name -> throng.stream.v1.Role
+	57, // 62: throng.stream.v1.GroupInfo.census:type_name -> throng.stream.v1.Census
+	54, // 63: throng.stream.v1.ChannelInfo.parent:type_name -> throng.stream.v1.Parent
+	58, // 64: throng.stream.v1.ChannelInfo.settings:type_name -> throng.stream.v1.ChannelSettings
+	45, // 65: throng.stream.v1.MemberPage.members:type_name -> throng.stream.v1.MemberInfo
+	57, // 66: throng.stream.v1.MemberPage.census:type_name -> throng.stream.v1.Census
+	53, // 67: throng.stream.v1.MemberInfo.role:type_name -> throng.stream.v1.Role
+	53, // 68: throng.stream.v1.Access.role:type_name -> throng.stream.v1.Role
+	43, // 69: throng.stream.v1.Snapshot.channels:type_name -> throng.stream.v1.ChannelInfo
+	56, // 70: throng.stream.v1.Snapshot.settings:type_name -> throng.stream.v1.Settings
+	49, // 71: throng.stream.v1.Beacon.heads:type_name -> throng.stream.v1.BeaconHead
+	72, // [72:72] is the sub-list for method output_type
+	72, // [72:72] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -4477,6 +4566,7 @@ func file_command_proto_init() {
 		(*Command_Block)(nil),
 		(*Command_Presence)(nil),
 		(*Command_ReadPresence)(nil),
+		(*Command_AddMembers)(nil),
 		(*Command_Replay)(nil),
 	}
 	file_command_proto_msgTypes[4].OneofWrappers = []any{}
@@ -4489,7 +4579,7 @@ func file_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   51,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
