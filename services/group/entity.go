@@ -35,6 +35,8 @@ type held struct {
 	seq   streams.Seq // newest event folded in; 0: the log knows nothing of it
 	used  bool        // since eviction last came by
 	extra int         // memory beyond a plain entity's, in pieces of [pieceBytes]
+
+	changed, writing bool // of members: what the sets of residents say of the others
 }
 
 // pieceBytes is about what a member takes in memory: what counts as one entity
@@ -48,6 +50,11 @@ type residents struct {
 	writing map[Entity]struct{}
 	extra   int  // of all entities in memory
 	total   *int // of all groups that share a bound; nil: nobody counts
+
+	// Members say themselves that they changed or are being written, and are
+	// listed here: there may be a hundred thousand of them, and looking for each
+	// in a set would be most of the work of eviction.
+	changedMembers, writtenMembers []streams.User
 }
 
 // CountIn makes the state count in total what it holds that could be evicted.
@@ -82,6 +89,25 @@ func (s *State) changed(e Entity) {
 		return // as with most of the events of a busy channel
 	}
 	s.dirty[e], s.dirtied = struct{}{}, e
+}
+
+// memberChanged is changed for a member.
+func (s *State) memberChanged(u streams.User, m *member) {
+	if !m.changed {
+		m.changed = true
+		s.residents.changedMembers = append(s.residents.changedMembers, u)
+	}
+}
+
+// unsaved reports whether an entity's record is older than the entity, or on
+// its way.
+func (s *State) unsaved(e Entity, h *held) bool {
+	if e.Member != "" {
+		return h.changed || h.writing
+	}
+	_, changed := s.dirty[e]
+	_, writing := s.residents.writing[e]
+	return changed || writing
 }
 
 // heldOf returns what an entity begins with, nil for one that is not in memory.
@@ -130,9 +156,7 @@ func (s *State) Evict(visits int, busy func(Entity) bool) (visited int) {
 		r.queue[r.head] = Entity{}
 		r.head++
 		h := s.heldOf(e)
-		_, changed := s.dirty[e]
-		_, writing := r.writing[e]
-		if h.used || changed || writing || busy != nil && busy(e) {
+		if h.used || s.unsaved(e, h) || busy != nil && busy(e) {
 			h.used = false
 			r.queue = append(r.queue, e)
 			continue
@@ -244,13 +268,20 @@ func (s *State) RestoreTooMany() { s.elsewhere = true }
 // TakeDirty returns the entities that changed since the last call. Until
 // [State.Saved] none of them is evicted.
 func (s *State) TakeDirty() []Entity {
-	entities := make([]Entity, 0, len(s.dirty))
+	r := &s.residents
+	entities := make([]Entity, 0, len(s.dirty)+len(r.changedMembers))
 	for e := range s.dirty {
 		if e.Attribute != AllAttributes { // that has no record of its own
 			entities = append(entities, e)
 		}
 	}
-	s.residents.writing, s.dirty = s.dirty, map[Entity]struct{}{}
+	r.writing, s.dirty = s.dirty, map[Entity]struct{}{}
+	r.writtenMembers, r.changedMembers = r.changedMembers, nil
+	for _, u := range r.writtenMembers {
+		m := s.members[u]
+		m.changed, m.writing = false, true
+		entities = append(entities, Entity{Member: u})
+	}
 	return entities
 }
 
@@ -259,11 +290,19 @@ func (s *State) Unsaved() {
 	for e := range s.residents.writing {
 		s.dirty[e] = struct{}{}
 	}
-	s.residents.writing = nil
+	for _, u := range s.residents.writtenMembers {
+		s.memberChanged(u, s.members[u])
+	}
+	s.Saved()
 }
 
 // Saved says that the records of all that TakeDirty returned are stored.
-func (s *State) Saved() { s.residents.writing = nil }
+func (s *State) Saved() {
+	for _, u := range s.residents.writtenMembers {
+		s.members[u].writing = false
+	}
+	s.residents.writing, s.residents.writtenMembers = nil, nil
+}
 
 // Record is an entity as it is now, nil for one that is not there.
 func (s *State) Record(e Entity) proto.Message {

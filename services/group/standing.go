@@ -107,7 +107,7 @@ func (s *State) applyMember(e *streams.Event) {
 		m.joinedSeq = e.Seq
 	}
 	m.seq, m.used = e.Seq, true
-	s.changed(Entity{Member: u})
+	s.memberChanged(u, m)
 }
 
 // beforeStates makes up what joins and leaves did not carry at first. There
