@@ -2,13 +2,11 @@ package sequencer
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/throng/throng/services/group"
 	"github.com/throng/throng/streams"
-	"github.com/throng/throng/streams/eventlog"
 	"github.com/throng/throng/streams/streampb"
 )
 
@@ -21,6 +19,8 @@ type loads struct {
 	places    chan struct{} // one for each fetch that runs; holds maxLoads
 	fetched   chan *fetch   // never closed; holds maxLoads, so no fetch waits
 	searching int           // of the running ones, those that search the log
+	requests  int           // of the running ones, requests of small fetches; see gather.go
+	gathered  []*fetch      // have a place and travel with others when one of those has ended; oldest first
 	behind    []*Batch      // wait for a place, or for an earlier batch; oldest first
 	moved     bool          // some of those behind may be able to go on
 
@@ -43,6 +43,7 @@ type fetch struct {
 	targets  []int       // its commands whose messages are searched for
 	entities []entityKey // to be restored
 	stored   streams.Seq // the snapshot must be as new as this
+	ends     bool        // the request it travelled with has ended by it
 
 	records []loaded // what was found
 	tooMany []streams.Group
@@ -196,13 +197,21 @@ func (t *term) known(c *Command) bool {
 
 // startFetch runs a fetch that has its place.
 func (t *term) startFetch(ctx context.Context, f *fetch) {
-	f.stored = t.stored
 	for _, key := range f.entities {
 		t.loads.pinned[key]++
+	}
+	if f.small() {
+		if t.loads.requests < maxRequests {
+			t.request(ctx, []*fetch{f})
+		} else {
+			t.loads.gathered = append(t.loads.gathered, f)
+		}
+		return
 	}
 	if len(f.targets) > 0 {
 		t.loads.searching++
 	}
+	f.stored = t.stored
 	head := t.committed
 	t.wait.Add(1)
 	t.sequencer.spawn(func() { // waited for in term.close
@@ -220,6 +229,9 @@ func (t *term) startFetch(ctx context.Context, f *fetch) {
 // arrived takes what a fetch brought: it is decided, or fetches what it turned
 // out to need besides.
 func (t *term) arrived(ctx context.Context, f *fetch) error {
+	if f.ends {
+		t.requestEnded(ctx)
+	}
 	if err := t.restore(f); err != nil {
 		return err
 	}
@@ -328,7 +340,7 @@ func (t *term) advance(ctx context.Context) error {
 }
 
 // abandonLoads waits for the fetches, whose context has ended, and returns
-// their batches and those behind them.
+// their batches, those that were gathered, and those behind them.
 func (t *term) abandonLoads() []*Batch {
 	t.wait.Wait()
 	var batches []*Batch
@@ -337,72 +349,10 @@ func (t *term) abandonLoads() []*Batch {
 			batches = append(batches, f.batch)
 		}
 	}
+	for _, f := range t.loads.gathered {
+		if f.batch != nil {
+			batches = append(batches, f.batch)
+		}
+	}
 	return append(batches, t.loads.behind...)
-}
-
-// fetch reads the records of entities from the snapshot, as new as it must be.
-func (s *Sequencer) fetch(ctx context.Context, f *fetch) error {
-	ctx, cancel := context.WithTimeout(ctx, loadPatience)
-	defer cancel()
-	p := s.config.Partition
-	reader := eventlog.NewReaderOver(s.transport, streams.StateStream(p))
-	visit := func(m eventlog.Message) error {
-		token, ok := streams.ParseState(m.Subject)
-		if ok {
-			f.records = append(f.records, loaded{entityOf(token), m.Data})
-		}
-		return nil
-	}
-	var subjects []string
-	for _, key := range f.entities {
-		if key.entity.Attribute == group.AllAttributes {
-			if err := s.fetchAttributes(ctx, reader, key, f.stored, visit); err != nil {
-				return err
-			}
-			continue
-		}
-		if key.entity.Member != group.AllMembers {
-			subjects = append(subjects, entitySubject(p, key))
-			continue
-		}
-		err := reader.Newest(ctx, streams.StateFence(p), f.stored, []string{streams.StateMembers(p, key.group)}, visit)
-		if errors.Is(err, eventlog.ErrTooMany) {
-			f.tooMany = append(f.tooMany, key.group)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for len(subjects) > 0 {
-		count := min(eventlog.MaxNewest, len(subjects))
-		if err := reader.Newest(ctx, streams.StateFence(p), f.stored, subjects[:count], visit); err != nil {
-			return err
-		}
-		subjects = subjects[count:]
-	}
-	return nil
-}
-
-// entitySubject is where an entity's record is kept.
-func entitySubject(p streams.Partition, key entityKey) string {
-	g, e := key.group, key.entity
-	switch {
-	case e.Attribute != "":
-		return streams.StateAttribute(p, g, e.Channel, e.Attribute)
-	case e.Card != 0:
-		return streams.StateCard(p, g, e.Channel, e.Card)
-	case e.Member != "":
-		return streams.StateMember(p, g, e.Member)
-	case e.Channel != "":
-		return streams.StateChannel(p, g, e.Channel)
-	}
-	return streams.StateGroup(p, g)
-}
-
-// entityOf is the inverse of entitySubject.
-func entityOf(token streams.StateToken) entityKey {
-	return entityKey{token.Group, group.Entity{
-		Channel: token.Channel, Member: token.Member, Attribute: token.Attribute, Card: token.Card,
-	}}
 }
