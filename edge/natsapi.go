@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/throng/throng/edge/wire"
@@ -64,13 +65,18 @@ func (a *natsAPI) answer(name wire.Name, r micro.Request) {
 	} else {
 		ok, err = a.edge.do(a.edge.life, name, r.Headers().Get("Authorization"), r.Data())
 	}
-	if err == nil {
-		err = r.Respond(ok)
-	} else {
-		refused := streams.AsRejection(err)
-		err = r.Error(strconv.Itoa(status[refused.Code]), string(refused.Code), wire.AppendRefusal(nil, refused))
-	}
+	// Not by the request's own methods: they note errors in it, and the service
+	// reads that as soon as take has returned.
+	reply := &nats.Msg{Subject: r.Reply(), Data: ok}
 	if err != nil {
+		refused := streams.AsRejection(err)
+		reply.Data = wire.AppendRefusal(nil, refused)
+		reply.Header = nats.Header{
+			micro.ErrorHeader:     {string(refused.Code)},
+			micro.ErrorCodeHeader: {strconv.Itoa(status[refused.Code])},
+		}
+	}
+	if err := a.edge.config.Conn.PublishMsg(reply); err != nil {
 		a.edge.config.Logger.Debug("answer over nats", "command", name, "err", err)
 	}
 }
