@@ -235,7 +235,7 @@ func (r *Runner) read(ctx context.Context, t *Task) ([]byte, error) {
 	case wire.Presence:
 		return r.presence(ctx, t)
 	case wire.Pull, wire.History, wire.Attrs, wire.Hide, wire.Signal:
-		view, err := r.config.Hub.Open(ctx, t.Group)
+		view, err := r.config.Hub.Open(ctx, t.Reader(), t.Group)
 		if err != nil {
 			return nil, err
 		}

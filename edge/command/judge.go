@@ -59,7 +59,7 @@ func (r *Runner) judgeOne(ctx context.Context, t *Task, q hook.Question, body *[
 		return err
 	}
 	setting := "closed" // of a group that can't be asked
-	if view, err := r.config.Hub.Open(ctx, t.Group); err == nil {
+	if view, err := r.config.Hub.Open(ctx, t.Reader(), t.Group); err == nil {
 		setting = view.Settings().GetHook()
 		view.Release()
 	}

@@ -16,6 +16,17 @@ type Reader struct {
 
 var notMember = streams.Reject(streams.NotMember, "not a member of this group")
 
+// noGroup is what a reader is told whose group can't be opened. Whether a direct
+// group exists is told to nobody but its two: its name is known to who knows
+// them.
+func noGroup(r Reader, g streams.Group, err error) error {
+	refused := streams.AsRejection(err)
+	if refused.Code == streams.NotFound && g.Direct() && !r.Server {
+		return notMember
+	}
+	return refused
+}
+
 var notFound = streams.Reject(streams.NotFound, "no such channel")
 
 // Admit returns nil if the reader may read the group. Errors are

@@ -158,9 +158,11 @@ func (h *Hub) spawn(task func()) bool {
 	return true
 }
 
-// Open returns the view of a group for use until [View.Release]. Errors are
-// [*streams.Rejection]: not_found where there is no such group, unavailable.
-func (h *Hub) Open(ctx context.Context, g streams.Group) (*View, error) {
+// Open returns the view of a group for a reader until [View.Release]. Errors are
+// [*streams.Rejection]: not_found where there is no such group, not_member where
+// that must not be told, unavailable. A view says nothing of whether the reader
+// may read it.
+func (h *Hub) Open(ctx context.Context, r Reader, g streams.Group) (*View, error) {
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
@@ -185,7 +187,7 @@ func (h *Hub) Open(ctx context.Context, g streams.Group) (*View, error) {
 	}
 	if v.err != nil {
 		v.Release()
-		return nil, streams.AsRejection(v.err)
+		return nil, noGroup(r, g, v.err)
 	}
 	return v, nil
 }

@@ -53,7 +53,7 @@ func TestMoreUsersSubscribeThanAreRememberedWithout(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	view, err := h.Open(t.Context(), "g")
+	view, err := h.Open(t.Context(), hub.Reader{}, "g")
 	if err != nil {
 		t.Fatal(err)
 	}

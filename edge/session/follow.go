@@ -176,7 +176,7 @@ func (s *session) resume(old *follow) {
 func (s *session) follow(t *command.Task) (*follow, wire.Subscribed, error) {
 	ctx, cancel := context.WithDeadline(s.ctx, t.Taken.Add(2*owner.Deadline))
 	defer cancel()
-	view, err := s.endpoint.config.Hub.Open(ctx, t.Group)
+	view, err := s.endpoint.config.Hub.Open(ctx, t.Reader(), t.Group)
 	if err != nil {
 		return nil, wire.Subscribed{}, err
 	}
