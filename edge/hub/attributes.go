@@ -220,8 +220,12 @@ func (v *View) Attributes(ctx context.Context, r Reader, name streams.Channel, a
 		return nil, err
 	}
 	if after.Given {
+		sight, err := v.look(ctx, r, c)
+		if err != nil {
+			return nil, err
+		}
 		c.warm(ctx, Interest{After: after})
-		if changes := c.changes(streams.Version(after.Value), keys); changes != nil {
+		if changes := c.changes(streams.Version(after.Value), keys, sight); changes != nil {
 			return changes, nil
 		}
 	}
@@ -252,8 +256,8 @@ func (c *channel) full(a *attributes, keys []string) []byte {
 }
 
 // changes answers with what the ring says happened after a version, nil if it
-// does not hold all of it.
-func (c *channel) changes(after streams.Version, keys []string) []byte {
+// does not hold all of it, or if the reader may not know all of it.
+func (c *channel) changes(after streams.Version, keys []string, sight *sight) []byte {
 	c.view.mu.Lock()
 	head := c.log.At()
 	entries := c.ring.Newest(after, math.MaxInt, math.MaxInt)
@@ -275,6 +279,9 @@ func (c *channel) changes(after streams.Version, keys []string) []byte {
 		}
 		if keys != nil && !slices.Contains(keys, key) {
 			continue
+		}
+		if sight.hides(&entry) {
+			return nil
 		}
 		if bytes += len(entry.JSON); bytes > AnswerBytes {
 			return nil // all of them are the smaller answer, or bounded at least
