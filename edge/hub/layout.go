@@ -84,6 +84,13 @@ func (v *View) fold(e *streams.Event) {
 		if user, state := streams.MemberOf(e); user != "" {
 			v.memberIs(user, state, e)
 		}
+		if blocker, _ := blocking(e); blocker != "" {
+			for user := range v.members { // the other one, and strangers
+				if user != blocker {
+					v.about(user, e)
+				}
+			}
+		}
 	}
 }
 

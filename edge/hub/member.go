@@ -19,11 +19,13 @@ type member struct {
 	role       streampb.Role
 	joined     streams.Seq // of the latest join
 	mutedUntil int64       // ms since 1970 UTC, 0: not muted, -1: for good
+	blocked    bool        // direct: the other takes nothing they say
 	userGroups []string
 	named      map[streams.Channel]struct{} // private channels that name the user
 
 	// seq is up to where the standing is current: of the newest event about it,
-	// or of the owner's answer. asked is up to where named was in that answer.
+	// or of the owner's answer. asked is up to where named and blocked were in that
+	// answer.
 	seq, asked streams.Seq
 
 	asking chan struct{}    // closed when the owner has answered; nil while not asked
@@ -54,6 +56,7 @@ func (m *member) inOneOf(groups []string) bool {
 func (m *member) answered(seq streams.Seq, a *streampb.Access) {
 	m.known, m.role, m.seq, m.asked = true, a.GetRole(), seq, seq
 	m.joined, m.mutedUntil, m.userGroups = streams.Seq(a.GetJoinedSeq()), a.GetMutedUntil(), a.GetUserGroups()
+	m.blocked = a.GetBlocked()
 	m.named = map[streams.Channel]struct{}{}
 	for _, name := range a.GetChannels() {
 		m.named[streams.Channel(name)] = struct{}{}
@@ -62,6 +65,12 @@ func (m *member) answered(seq streams.Seq, a *streampb.Access) {
 
 // apply takes an event about the user, as far as it is news.
 func (m *member) apply(user streams.User, e *streams.Event) {
+	if blocker, blocks := blocking(e); blocker != "" && blocker != user {
+		if e.Seq > m.asked {
+			m.blocked = blocks
+		}
+		return
+	}
 	switch p := e.Payload.(type) {
 	case streams.ChannelCreated:
 		if e.Seq > m.asked && slices.Contains(p.GetMembers(), string(user)) {
@@ -100,6 +109,18 @@ func (v *View) memberIs(user streams.User, state *streampb.MemberState, e *strea
 		return
 	}
 	v.about(user, e)
+}
+
+// blocking returns who blocks the other of a direct group by an event, or does so
+// no more; "" for other events.
+func blocking(e *streams.Event) (blocker streams.User, blocks bool) {
+	switch p := e.Payload.(type) {
+	case streams.PeerBlocked:
+		return streams.User(p.GetMember()), true
+	case streams.PeerUnblocked:
+		return streams.User(p.GetMember()), false
+	}
+	return "", false
 }
 
 // named takes an event that names users for a private channel, or no more; mu

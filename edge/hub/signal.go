@@ -11,7 +11,7 @@ import (
 
 // Signal passes a hint on to who follows the channel, on all edges. It travels
 // at most once, as the frame that clients get. Errors are [*streams.Rejection]:
-// not_member, not_found, muted, unavailable.
+// not_member, not_found, forbidden, muted, unavailable.
 func (v *View) Signal(ctx context.Context, r Reader, name streams.Channel, h *wire.Hint) error {
 	if err := v.Admit(ctx, r); err != nil {
 		return err
@@ -30,7 +30,7 @@ func (v *View) Signal(ctx context.Context, r Reader, name streams.Channel, h *wi
 	return nil
 }
 
-// mayTalk refuses who is muted.
+// mayTalk refuses who is muted, and in a direct group who was blocked.
 func (v *View) mayTalk(r Reader) error {
 	if r.Server {
 		return nil
@@ -41,6 +41,8 @@ func (v *View) mayTalk(r Reader) error {
 	switch {
 	case !m.admitted():
 		return notMember
+	case m.blocked:
+		return streams.Reject(streams.Forbidden, "this user does not take messages from you")
 	case m.mutedUntil < 0:
 		return streams.Reject(streams.Muted, "muted")
 	case m.mutedUntil > now:

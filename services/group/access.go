@@ -12,7 +12,7 @@ func (s *State) access(u streams.User) *streampb.Access {
 	m := s.standing(u)
 	a := &streampb.Access{
 		Role: m.role, JoinedSeq: uint64(m.joinedSeq), MutedUntil: m.mutedUntil,
-		Banned: m.banned, UserGroups: m.userGroups,
+		Banned: m.banned, UserGroups: m.userGroups, Blocked: s.blocks(u),
 	}
 	for name, ch := range s.channels {
 		if _, named := ch.members[u]; named {

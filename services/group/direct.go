@@ -116,15 +116,24 @@ func inMain(body *streampb.Send) *streampb.Send {
 // taken rejects who writes in a direct group to somebody who has blocked them.
 // Both records are in memory.
 func (s *State) taken(r Request) error {
-	if s.meta.kind != kindDirect || r.Server {
-		return nil
-	}
-	for u, m := range s.members {
-		if u != r.User && m.blocksPeer {
-			return streams.Reject(streams.Forbidden, "this user does not take messages from you")
-		}
+	if !r.Server && s.blocks(r.User) {
+		return streams.Reject(streams.Forbidden, "this user does not take messages from you")
 	}
 	return nil
+}
+
+// blocks reports whether the other of a direct group has blocked a user. Both
+// records are in memory.
+func (s *State) blocks(user streams.User) bool {
+	if s.meta.kind != kindDirect {
+		return false
+	}
+	for u, m := range s.members {
+		if u != user && m.blocksPeer {
+			return true
+		}
+	}
+	return false
 }
 
 // block makes the caller stop taking what the other sends, or take it again.

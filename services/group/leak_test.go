@@ -112,3 +112,15 @@ func (s *script) asked(u streams.User, body any) string {
 	s.load(r)
 	return fmt.Sprint(len(missing), " to load, ") + outcome(s.state.Decide(r, s.now))
 }
+
+// Edges learn who was blocked in a direct group, since signals do not come by
+// the owner.
+func TestAccessTellsWhoIsBlocked(t *testing.T) {
+	s := newScript(t)
+	s.run("direct alice bob\nalice send peer=bob body=hi\nbob block peer=alice")
+	for user, want := range map[streams.User]bool{"alice": true, "bob": false} {
+		if got := strings.Contains(s.asked(user, &streampb.ReadAccess{}), `"blocked":true`); got != want {
+			t.Errorf("%s is blocked: %v, want %v: %s", user, got, want, s.asked(user, &streampb.ReadAccess{}))
+		}
+	}
+}

@@ -3682,6 +3682,7 @@ type Access struct {
 	Banned        bool                   `protobuf:"varint,4,opt,name=banned,proto3" json:"banned,omitempty"`
 	UserGroups    []string               `protobuf:"bytes,5,rep,name=user_groups,json=userGroups,proto3" json:"user_groups,omitempty"`
 	Channels      []string               `protobuf:"bytes,6,rep,name=channels,proto3" json:"channels,omitempty"` // private channels the user was named for, ascending
+	Blocked       bool                   `protobuf:"varint,7,opt,name=blocked,proto3" json:"blocked,omitempty"`  // direct: the other takes nothing the user says
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3756,6 +3757,13 @@ func (x *Access) GetChannels() []string {
 		return x.Channels
 	}
 	return nil
+}
+
+func (x *Access) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
 }
 
 type Snapshot struct {
@@ -4334,7 +4342,7 @@ const file_command_proto_rawDesc = "" +
 	"mutedUntil\x12\x16\n" +
 	"\x06online\x18\x05 \x01(\bR\x06online\x12\x1f\n" +
 	"\vuser_groups\x18\x06 \x03(\tR\n" +
-	"userGroups\"\xc9\x01\n" +
+	"userGroups\"\xe3\x01\n" +
 	"\x06Access\x12*\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x16.throng.stream.v1.RoleR\x04role\x12\x1d\n" +
 	"\n" +
@@ -4344,7 +4352,8 @@ const file_command_proto_rawDesc = "" +
 	"\x06banned\x18\x04 \x01(\bR\x06banned\x12\x1f\n" +
 	"\vuser_groups\x18\x05 \x03(\tR\n" +
 	"userGroups\x12\x1a\n" +
-	"\bchannels\x18\x06 \x03(\tR\bchannels\"\xf9\x01\n" +
+	"\bchannels\x18\x06 \x03(\tR\bchannels\x12\x18\n" +
+	"\ablocked\x18\a \x01(\bR\ablocked\"\xf9\x01\n" +
 	"\bSnapshot\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x129\n" +
