@@ -67,7 +67,7 @@ func New(config Config) (*Edge, error) {
 	e.hub = hub.New(hub.Config{
 		Conn: config.Conn, JS: config.JS, Owner: asker, Loader: loader, Hidden: hides, Logger: config.Logger, Metrics: hub.NewMetrics(config.Registerer),
 		RingEvents: config.RingEvents, RingBytes: config.RingBytes, AttributeBytes: config.AttributeBytes, Linger: config.Linger, Lose: config.Lose,
-		WithoutContiguity: config.WithoutContiguity,
+		WithoutContiguity: config.WithoutContiguity, Revealing: config.Revealing,
 	})
 	e.runner = command.New(command.Config{
 		Hub: e.hub, Loader: loader, Owner: asker, Logger: config.Logger, Metrics: command.NewMetrics(config.Registerer),

@@ -47,6 +47,9 @@ type Config struct {
 	// missing before them, and tells no session of gaps. Only tests set it, to
 	// show that their checker notices.
 	WithoutContiguity bool
+	// Revealing shows private channels to every member of their group. Only tests
+	// set it, to show that their judges notice.
+	Revealing bool
 }
 
 func (c Config) withDefaults() Config {

@@ -150,7 +150,7 @@ func (v *View) sees(m *member, c *channel) bool {
 	for c.kind == thread { // exists has seen its end
 		c = v.channels[c.parent]
 	}
-	if c.kind != private {
+	if c.kind != private || v.hub.config.Revealing {
 		return true
 	}
 	_, named := m.named[c.name]
@@ -160,6 +160,9 @@ func (v *View) sees(m *member, c *channel) bool {
 // veil is the private channel an event on @ is about, "" for what everybody
 // may know; mu is held.
 func (v *View) veil(e *streams.Event) streams.Channel {
+	if v.hub.config.Revealing {
+		return ""
+	}
 	var name streams.Channel
 	switch p := e.Payload.(type) {
 	case streams.ChannelCreated:
