@@ -82,7 +82,8 @@ func (d *deployment) nats(t testing.TB, token, command, object string) answer {
 	t.Helper()
 	reply, err := d.conn.RequestMsg(question(token, command, object), patience)
 	if err != nil {
-		t.Fatalf("%s: %v", command, err)
+		t.Errorf("%s: %v", command, err)
+		return answer{}
 	}
 	return answer{status: fmt.Sprint(reply.Header), body: reply.Data}
 }
@@ -92,6 +93,7 @@ func (d *deployment) nats(t testing.TB, token, command, object string) answer {
 type session struct {
 	conn  *websocket.Conn
 	ended chan struct{} // closed when nothing is read any more
+	why   error         // of the end; valid once ended is closed
 
 	mu      sync.Mutex
 	lastID  uint64
@@ -126,6 +128,7 @@ func (s *session) read() {
 	for {
 		_, message, err := s.conn.ReadMessage()
 		if err != nil {
+			s.why = err
 			return
 		}
 		for _, frame := range bytes.Split(message, []byte("\n")) {
