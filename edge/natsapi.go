@@ -65,6 +65,9 @@ func (a *natsAPI) answer(name wire.Name, r micro.Request) {
 	} else {
 		ok, err = a.edge.do(a.edge.life, name, r.Headers().Get("Authorization"), r.Data())
 	}
+	if most := a.edge.config.Conn.MaxPayload(); err == nil && int64(len(ok)) > most {
+		err = streams.Reject(streams.TooLarge, "the answer has more than the %d bytes that nats takes: ask for less, or over http", most)
+	}
 	// Not by the request's own methods: they note errors in it, and the service
 	// reads that as soon as take has returned.
 	reply := &nats.Msg{Subject: r.Reply(), Data: ok}

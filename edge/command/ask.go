@@ -10,18 +10,26 @@ import (
 	"github.com/throng/throng/streams/streampb"
 )
 
+// asker is a command of who a task is done for.
+func (r *Runner) asker(t *Task) *streampb.Command {
+	return &streampb.Command{
+		Group: string(t.Group), User: string(t.Caller.User), Server: t.Caller.Server,
+		Present: r.config.Hub.Present(t.Group, t.Caller.User),
+	}
+}
+
 func (r *Runner) ask(ctx context.Context, t *Task, command *streampb.Command) (*streampb.Result, error) {
-	command.Group, command.User, command.Server = string(t.Group), string(t.Caller.User), t.Caller.Server
-	command.Present = r.config.Hub.Present(t.Group, t.Caller.User)
-	return r.config.Owner.Ask(ctx, r.config.Owner.Partition(t.Group), command)
+	asker := r.asker(t)
+	asker.Body = command.GetBody()
+	return r.config.Owner.Ask(ctx, r.config.Owner.Partition(t.Group), asker)
 }
 
 func (r *Runner) group(ctx context.Context, t *Task) ([]byte, error) {
-	result, err := r.ask(ctx, t, &streampb.Command{Body: &streampb.Command_GroupInfo{GroupInfo: &streampb.ReadGroup{}}})
+	info, err := r.config.Owner.Group(ctx, r.config.Owner.Partition(t.Group), r.asker(t))
 	if err != nil {
 		return nil, err
 	}
-	return wire.AppendGroup(nil, t.Group, result.GetGroupInfo()), nil
+	return wire.AppendGroup(nil, t.Group, info), nil
 }
 
 func (r *Runner) members(ctx context.Context, t *Task) ([]byte, error) {

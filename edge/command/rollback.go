@@ -135,13 +135,13 @@ func (rb *rollback) command(label, name string, n streams.Number) *streampb.Comm
 
 // look learns from the owner which channels there are and how far they go.
 func (rb *rollback) look(ctx context.Context) error {
-	result, err := rb.ask(ctx, rb.task, &streampb.Command{Body: &streampb.Command_Snapshot{Snapshot: &streampb.ReadSnapshot{}}})
+	snapshot, err := rb.config.Owner.Snapshot(ctx, rb.partition, rb.asker(rb.task))
 	if err != nil {
 		return err
 	}
 	undo := rb.task.Undo
 	rb.authors = &backfill.Authors{
-		Partition: rb.partition, Group: rb.task.Group, Users: map[streams.User]bool{}, Channels: result.GetSnapshot().GetChannels(),
+		Partition: rb.partition, Group: rb.task.Group, Users: map[streams.User]bool{}, Channels: snapshot.GetChannels(),
 		Seq: streams.Seq(undo.SinceSeq.Value), TS: int64(undo.Since.Value),
 	}
 	for _, user := range undo.Users {

@@ -115,14 +115,7 @@ func (v *View) Settings() *streampb.Settings {
 }
 
 func (v *View) snapshot(ctx context.Context) (*streampb.Snapshot, error) {
-	result, err := v.hub.config.Owner.Ask(ctx, v.partition, &streampb.Command{
-		Group: string(v.group), User: "@server", Server: true,
-		Body: &streampb.Command_Snapshot{Snapshot: &streampb.ReadSnapshot{}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return result.GetSnapshot(), nil
+	return v.hub.config.Owner.Snapshot(ctx, v.partition, &streampb.Command{Group: string(v.group), User: "@server", Server: true})
 }
 
 // place sets a channel to where the owner says it stands; v.mu is held.

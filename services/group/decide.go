@@ -70,7 +70,7 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 	case *streampb.ReadAccess: // asked by the edge, not by the user
 		return answer(&streampb.Result{Access: s.access(r.User)})
 	case *streampb.ReadSnapshot:
-		return answer(&streampb.Result{Snapshot: s.snapshot()})
+		return answer(&streampb.Result{Snapshot: s.snapshot(body)})
 	case *Departure:
 		return s.depart(body)
 	case *Idle:
@@ -95,7 +95,7 @@ func (s *State) Decide(r Request, now int64) (Decision, error) {
 	case *streampb.Invite:
 		return s.invite(r, body, now)
 	case *streampb.ReadGroup:
-		return answer(&streampb.Result{GroupInfo: s.info(r)})
+		return answer(&streampb.Result{GroupInfo: s.info(r, body)})
 	case *streampb.CreateChannel:
 		return s.createChannel(r, body, now)
 	case *streampb.UpdateChannel:

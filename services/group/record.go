@@ -5,67 +5,93 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streampb"
 )
 
-// info is the group as command `group` shows it.
-func (s *State) info(r Request) *streampb.GroupInfo {
+// info is the group as command `group` shows it, or a page of it.
+func (s *State) info(r Request, body *streampb.ReadGroup) *streampb.GroupInfo {
+	channels, after := s.channelsFor(r, body)
 	return &streampb.GroupInfo{
 		Kind: s.meta.kind, Name: s.meta.name, Settings: s.meta.settings,
-		Channels: s.channelsFor(r), Members: s.population(), Online: s.online(),
+		Channels: channels, After: after, Members: s.population(), Online: s.online(),
 		Census: s.meta.census, Role: s.role(r.User), Created: s.meta.created,
 		V: uint64(s.Place(streams.GroupChannel).V),
 	}
 }
 
-// snapshot is the group as an edge follows it. The sequencer adds sequence,
-// epoch and the log's name.
-func (s *State) snapshot() *streampb.Snapshot {
+// snapshot is the group as an edge follows it, or a page of it. The sequencer
+// adds sequence, epoch and the log's name.
+func (s *State) snapshot(body *streampb.ReadSnapshot) *streampb.Snapshot {
+	channels, after := s.allChannels(body)
 	return &streampb.Snapshot{
-		Channels: s.allChannels(), Settings: s.meta.settings,
+		Channels: channels, After: after, Settings: s.meta.settings,
 		Kind: s.meta.kind, Name: s.meta.name, Members: s.population(),
 	}
 }
 
+// paged is a question whose answer comes in pages.
+type paged interface {
+	GetAfter() string
+	GetBytes() uint32
+}
+
 // channelsFor is the channels that a caller sees.
-func (s *State) channelsFor(r Request) []*streampb.ChannelInfo {
-	return s.infos(func(name streams.Channel, ch *channel) bool {
-		return !name.Reserved() && s.lives(ch) && (r.Server || s.sees(r.User, ch))
+func (s *State) channelsFor(r Request, p paged) (page []*streampb.ChannelInfo, after string) {
+	return s.infos(p, func(name streams.Channel, ch *channel) *streampb.ChannelInfo {
+		if name.Reserved() || !s.lives(ch) || !r.Server && !s.sees(r.User, ch) {
+			return nil
+		}
+		return ch.info(name)
 	})
 }
 
 // allChannels is every channel, as an edge needs them to tell who may follow
 // which: the deleted ones, private ones and the group's own, too.
-func (s *State) allChannels() []*streampb.ChannelInfo {
-	infos := s.infos(func(streams.Channel, *channel) bool { return true })
-	for _, info := range infos {
-		ch := s.channels[streams.Channel(info.GetChannel())]
+func (s *State) allChannels(p paged) (page []*streampb.ChannelInfo, after string) {
+	return s.infos(p, func(name streams.Channel, ch *channel) *streampb.ChannelInfo {
+		info := ch.info(name)
 		if info.Recalled, info.Deleted = ch.recalledNumbers(), !s.lives(ch); info.Deleted {
 			info.Name, info.Settings, info.Pinned = "", nil, nil
 		}
-	}
-	return infos
+		return info
+	})
 }
 
-func (s *State) infos(include func(streams.Channel, *channel) bool) []*streampb.ChannelInfo {
-	var names []streams.Channel
-	for name, ch := range s.channels {
-		if include(name, ch) {
+// infos returns what show makes of the channels, nil for those that are left
+// out, by their names, and the last one's name where there may be more.
+func (s *State) infos(p paged, show func(streams.Channel, *channel) *streampb.ChannelInfo) (page []*streampb.ChannelInfo, after string) {
+	names := make([]streams.Channel, 0, len(s.channels))
+	for name := range s.channels {
+		if string(name) > p.GetAfter() {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
-	infos := make([]*streampb.ChannelInfo, len(names))
-	for i, name := range names {
-		ch := s.channels[name]
-		infos[i] = &streampb.ChannelInfo{
-			Channel: string(name), Kind: ch.kind, Name: ch.name,
-			V: uint64(ch.v), N: uint64(ch.n), Seq: uint64(ch.seq), MentionAllCount: ch.mentionAllCount,
-			Parent: ch.parent, Settings: ch.settings, Pinned: ch.pinnedNumbers(),
+	size := uint32(0)
+	for _, name := range names {
+		info := show(name, s.channels[name])
+		if info == nil {
+			continue
 		}
+		if p.GetBytes() > 0 {
+			if size += uint32(proto.Size(info)); len(page) > 0 && size > p.GetBytes() {
+				return page, page[len(page)-1].GetChannel()
+			}
+		}
+		page = append(page, info)
 	}
-	return infos
+	return page, ""
+}
+
+func (c *channel) info(name streams.Channel) *streampb.ChannelInfo {
+	return &streampb.ChannelInfo{
+		Channel: string(name), Kind: c.kind, Name: c.name,
+		V: uint64(c.v), N: uint64(c.n), Seq: uint64(c.seq), MentionAllCount: c.mentionAllCount,
+		Parent: c.parent, Settings: c.settings, Pinned: c.pinnedNumbers(),
+	}
 }
 
 // GroupRecord and ChannelRecord are the entities as they are now, nil for one

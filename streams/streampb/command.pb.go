@@ -998,8 +998,13 @@ func (x *SettingsPatch) GetHook() string {
 	return ""
 }
 
+// ReadGroup asks for the group as its asker sees it. Channels come in order of
+// their names; with bytes set, about so many bytes of them, and the answer says
+// behind which to go on.
 type ReadGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	After         string                 `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`  // only channels behind this name
+	Bytes         uint32                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"` // 0: all in one answer
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1032,6 +1037,20 @@ func (x *ReadGroup) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ReadGroup.ProtoReflect.Descriptor instead.
 func (*ReadGroup) Descriptor() ([]byte, []int) {
 	return file_command_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReadGroup) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *ReadGroup) GetBytes() uint32 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
 }
 
 type CreateChannel struct {
@@ -2704,8 +2723,11 @@ func (*ReadAccess) Descriptor() ([]byte, []int) {
 }
 
 // ReadSnapshot asks for the group as an edge needs it to follow it.
+// A snapshot comes in pages like a group, each as of its own seq.
 type ReadSnapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	After         string                 `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
+	Bytes         uint32                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2738,6 +2760,20 @@ func (x *ReadSnapshot) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ReadSnapshot.ProtoReflect.Descriptor instead.
 func (*ReadSnapshot) Descriptor() ([]byte, []int) {
 	return file_command_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ReadSnapshot) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *ReadSnapshot) GetBytes() uint32 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
 }
 
 // Canary asks the owner to append a message to the log that readers ignore.
@@ -3277,6 +3313,7 @@ type GroupInfo struct {
 	V             uint64                 `protobuf:"varint,8,opt,name=v,proto3" json:"v,omitempty"`                                  // of channel @
 	Census        *Census                `protobuf:"bytes,9,opt,name=census,proto3" json:"census,omitempty"`
 	Online        uint64                 `protobuf:"varint,10,opt,name=online,proto3" json:"online,omitempty"` // users with a connection, at most 3 s old
+	After         string                 `protobuf:"bytes,11,opt,name=after,proto3" json:"after,omitempty"`    // set: there are channels behind this one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3379,6 +3416,13 @@ func (x *GroupInfo) GetOnline() uint64 {
 		return x.Online
 	}
 	return 0
+}
+
+func (x *GroupInfo) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
 }
 
 type ChannelInfo struct {
@@ -3776,6 +3820,7 @@ type Snapshot struct {
 	Name          string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
 	Log           string                 `protobuf:"bytes,7,opt,name=log,proto3" json:"log,omitempty"` // name of this history of the partition
 	Members       uint64                 `protobuf:"varint,8,opt,name=members,proto3" json:"members,omitempty"`
+	After         string                 `protobuf:"bytes,9,opt,name=after,proto3" json:"after,omitempty"` // set: there are channels behind this one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3864,6 +3909,13 @@ func (x *Snapshot) GetMembers() uint64 {
 		return x.Members
 	}
 	return 0
+}
+
+func (x *Snapshot) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
 }
 
 // Beacon is what an owner publishes each second: where the channels stand
@@ -4114,8 +4166,10 @@ const file_command_proto_rawDesc = "" +
 	"\x0f_edit_window_msB\n" +
 	"\n" +
 	"\b_threadsB\a\n" +
-	"\x05_hook\"\v\n" +
-	"\tReadGroup\"\xe1\x01\n" +
+	"\x05_hook\"7\n" +
+	"\tReadGroup\x12\x14\n" +
+	"\x05after\x18\x01 \x01(\tR\x05after\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\rR\x05bytes\"\xe1\x01\n" +
 	"\rCreateChannel\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
@@ -4250,8 +4304,10 @@ const file_command_proto_rawDesc = "" +
 	"\x06online\x18\x04 \x01(\bR\x06online\x12\x14\n" +
 	"\x05among\x18\x05 \x03(\tR\x05among\"\f\n" +
 	"\n" +
-	"ReadAccess\"\x0e\n" +
-	"\fReadSnapshot\"\b\n" +
+	"ReadAccess\":\n" +
+	"\fReadSnapshot\x12\x14\n" +
+	"\x05after\x18\x01 \x01(\tR\x05after\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\rR\x05bytes\"\b\n" +
 	"\x06Canary\"A\n" +
 	"\vResultBatch\x122\n" +
 	"\aresults\x18\x01 \x03(\v2\x18.throng.stream.v1.ResultR\aresults\"\xda\x04\n" +
@@ -4299,7 +4355,7 @@ const file_command_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x19\n" +
 	"\bretry_ms\x18\x03 \x01(\x03R\aretryMs\x125\n" +
-	"\acurrent\x18\x04 \x03(\v2\x1b.throng.stream.v1.AttributeR\acurrent\"\xde\x02\n" +
+	"\acurrent\x18\x04 \x03(\v2\x1b.throng.stream.v1.AttributeR\acurrent\"\xf4\x02\n" +
 	"\tGroupInfo\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x126\n" +
@@ -4311,7 +4367,8 @@ const file_command_proto_rawDesc = "" +
 	"\x01v\x18\b \x01(\x04R\x01v\x120\n" +
 	"\x06census\x18\t \x01(\v2\x18.throng.stream.v1.CensusR\x06census\x12\x16\n" +
 	"\x06online\x18\n" +
-	" \x01(\x04R\x06online\"\xe8\x02\n" +
+	" \x01(\x04R\x06online\x12\x14\n" +
+	"\x05after\x18\v \x01(\tR\x05after\"\xe8\x02\n" +
 	"\vChannelInfo\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
@@ -4353,7 +4410,7 @@ const file_command_proto_rawDesc = "" +
 	"\vuser_groups\x18\x05 \x03(\tR\n" +
 	"userGroups\x12\x1a\n" +
 	"\bchannels\x18\x06 \x03(\tR\bchannels\x12\x18\n" +
-	"\ablocked\x18\a \x01(\bR\ablocked\"\xf9\x01\n" +
+	"\ablocked\x18\a \x01(\bR\ablocked\"\x8f\x02\n" +
 	"\bSnapshot\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x129\n" +
@@ -4362,7 +4419,8 @@ const file_command_proto_rawDesc = "" +
 	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x06 \x01(\tR\x04name\x12\x10\n" +
 	"\x03log\x18\a \x01(\tR\x03log\x12\x18\n" +
-	"\amembers\x18\b \x01(\x04R\amembers\"R\n" +
+	"\amembers\x18\b \x01(\x04R\amembers\x12\x14\n" +
+	"\x05after\x18\t \x01(\tR\x05after\"R\n" +
 	"\x06Beacon\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x122\n" +
 	"\x05heads\x18\x02 \x03(\v2\x1c.throng.stream.v1.BeaconHeadR\x05heads\"J\n" +
