@@ -14,6 +14,9 @@ func (s *State) access(u streams.User) *streampb.Access {
 		Role: m.role, JoinedSeq: uint64(m.joinedSeq), MutedUntil: m.mutedUntil,
 		Banned: m.banned, UserGroups: m.userGroups, Blocked: s.blocks(u),
 	}
+	if m.visiting {
+		a.JoinedSeq = 0 // that of a membership which is over
+	}
 	for name, ch := range s.channels {
 		if _, named := ch.members[u]; named {
 			a.Channels = append(a.Channels, string(name))

@@ -259,3 +259,27 @@ func TestARoomsRecordKnowsWhoGoesWithTheirPresence(t *testing.T) {
 		t.Errorf("the record changes by being restored: %v", next.GroupRecord())
 	}
 }
+
+// Who comes back into a large room without an event is given no join of old:
+// what was said while they were away was not said to them.
+func TestAVisitorHasNoJoinOfOld(t *testing.T) {
+	l, around := full(t)
+	joinedSeq := func() uint64 {
+		d, err := l.state.Decide(group.Request{User: "u0", Body: &streampb.ReadAccess{}}, l.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Answer.GetAccess().GetJoinedSeq()
+	}
+	if joinedSeq() == 0 {
+		t.Fatal("u0's join was logged and is not known")
+	}
+	delete(around, "u0")
+	l.must("u0", &streampb.Leave{})
+	if !around.joins(l, "u0") {
+		t.Fatal("u0's return was logged")
+	}
+	if seq := joinedSeq(); seq != 0 {
+		t.Errorf("u0 is back since %d", seq)
+	}
+}
