@@ -21,7 +21,6 @@ type event struct {
 	V    uint64 `json:"v"`
 	Seq  uint64 `json:"seq"`
 	Kind string `json:"kind"`
-	User string `json:"user"`
 	Key  string `json:"key"`
 }
 
@@ -46,11 +45,11 @@ type frame struct {
 		Channel string  `json:"channel"`
 		Events  []event `json:"events"`
 	} `json:"block"`
-	Gap          *object  `json:"gap"`
 	Heads        []object `json:"heads"`
 	Conversation *struct {
 		Left bool `json:"left"`
 	} `json:"conversation"`
+	at time.Time // when it was read
 }
 
 // client is one connection. Its methods may be called from any goroutine.
@@ -104,8 +103,9 @@ func (c *client) read() {
 		if err != nil {
 			return
 		}
+		now := time.Now()
 		for line := range bytes.SplitSeq(data, []byte("\n")) {
-			var f frame
+			f := frame{at: now}
 			if json.Unmarshal(line, &f) != nil {
 				return // its waiting calls say so
 			}

@@ -127,12 +127,11 @@ func follow(t testing.TB, listen, token, mode string) *follower {
 
 // hear is called by the connection's reader.
 func (f *follower) hear(said frame) {
-	now := time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if said.Block != nil {
 		for _, e := range said.Block.Events {
-			f.told = append(f.told, delivery{e.Seq, now})
+			f.told = append(f.told, delivery{e.Seq, said.at})
 		}
 	}
 	if said.Heads != nil {
@@ -140,10 +139,10 @@ func (f *follower) hear(said frame) {
 		if len(f.told) > 0 {
 			last = f.told[len(f.told)-1].seq
 		}
-		f.told = append(f.told, delivery{last, now})
+		f.told = append(f.told, delivery{last, said.at})
 	}
 	if said.Conversation != nil && said.Conversation.Left {
-		f.left <- now
+		f.left <- said.at
 	}
 }
 
