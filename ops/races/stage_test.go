@@ -23,7 +23,7 @@ import (
 // patience is how long anything may take that is promised no time.
 const patience = 30 * time.Second
 
-// secret signs the tokens of back ends; users' tokens are dev:<user>.
+// secret signs tokens. Where edges are in development mode users' are dev:<user>.
 const secret = "the secret of a stage, 32 bytes or more"
 
 func TestMain(m *testing.M) {
@@ -44,8 +44,8 @@ type stage struct {
 	edges [2]string // where they listen, host:port
 }
 
-// newStage ends with the test.
-func newStage(t testing.TB) *stage {
+// newStage ends with the test. change alters the configuration of both edges.
+func newStage(t testing.TB, change ...func(*edge.Config)) *stage {
 	t.Helper()
 	deployment := topology.Deployment{Partitions: 1, Replicas: 1}
 	s := &stage{NATS: streamtest.Provisioned(t, 1)}
@@ -58,10 +58,14 @@ func newStage(t testing.TB) *stage {
 	}
 	runs(t, "the services", service.Run)
 	for i := range s.edges {
-		node, err := edge.New(edge.Config{
+		config := edge.Config{
 			Conn: s.Connection(t), JS: s.JS, Deployment: deployment, Logger: streamtest.Logger(t), Listen: "127.0.0.1:0",
 			JWTSecret: []byte(secret), DevMode: func(context.Context) (bool, error) { return true, nil },
-		})
+		}
+		for _, f := range change {
+			f(&config)
+		}
+		node, err := edge.New(config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,13 +97,17 @@ func runs(t testing.TB, name string, run func(context.Context) error) {
 // backEnd is a server token.
 func backEnd(t testing.TB) string {
 	t.Helper()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"sub": "back-end", "exp": time.Now().Add(time.Hour).Unix(), "throng": map[string]any{"server": true},
-	}).SignedString([]byte(secret))
+	token, err := signed(jwt.MapClaims{"sub": "back-end", "throng": map[string]any{"server": true}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return token
+}
+
+// signed is a token of these claims.
+func signed(claims jwt.MapClaims) (string, error) {
+	claims["exp"] = time.Now().Add(time.Hour).Unix()
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
 }
 
 // events reads the log of a group.
