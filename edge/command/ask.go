@@ -104,5 +104,10 @@ func (r *Runner) Enter(ctx context.Context, caller Caller, g streams.Group) erro
 		return err
 	}
 	t.Write.Present = true
-	return r.Write(ctx, []*Task{t})[0].Err
+	result, err := r.config.Owner.Together(ctx, r.config.Owner.Partition(g), t.Write)
+	if err == nil {
+		r.written(t, result)
+	}
+	r.config.Metrics.Answered(t.Name, t.Taken, err)
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/throng/throng/edge/gather"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/eventlog"
@@ -51,6 +52,7 @@ type part struct {
 	name    string
 	pattern string
 	reader  *eventlog.Reader
+	loads   *gather.Gather[place, answer]
 
 	mu   sync.Mutex
 	seen eventlog.Message // the newest Run has told of; Seq 0 for none; guarded by mu
@@ -64,7 +66,9 @@ func New(config Config) *Store {
 	s := &Store{config: config, began: time.Now()}
 	for q := range streams.Partition(config.Partitions) {
 		name := streams.UserStream(q)
-		s.parts = append(s.parts, &part{name: name, pattern: streams.HiddenPattern(q), reader: eventlog.NewReader(config.Conn, name)})
+		p := &part{name: name, pattern: streams.HiddenPattern(q), reader: eventlog.NewReader(config.Conn, name)}
+		p.loads = gather.New(loadMost, loadsAtOnce, func(ctx context.Context, places []place) []answer { return s.load(ctx, q, places) })
+		s.parts = append(s.parts, p)
 	}
 	return s
 }
@@ -78,35 +82,6 @@ func (p *part) told() eventlog.Message {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.seen
-}
-
-// Load returns what a user hides in a group's channels. Errors are
-// [*streams.Rejection] with unavailable. In a deployment that was not
-// provisioned for it nobody hides anything.
-func (s *Store) Load(ctx context.Context, u streams.User, g streams.Group) (map[streams.Channel]Numbers, error) {
-	q, p := s.of(u)
-	seen := p.told()
-	subjects := []string{streams.HiddenFilter(q, u, g)}
-	if user, group, _, _ := streams.ParseHidden(seen.Subject); user == u && group == g {
-		subjects = append(subjects, seen.Subject)
-	}
-	found := map[streams.Channel]Numbers{}
-	err := p.reader.Newest(ctx, seen.Subject, seen.Seq, subjects, func(m eventlog.Message) error {
-		r, err := unmarshal(m)
-		found[r.Channel] = r.Numbers
-		return err
-	})
-	if err == nil {
-		return found, nil
-	}
-	if errors.Is(err, nats.ErrNoResponders) {
-		if _, err := s.config.JS.Stream(ctx, p.name); errors.Is(err, jetstream.ErrStreamNotFound) {
-			s.config.Logger.Warn("hidden messages are not provisioned for: run «throng provision»", "stream", p.name)
-			return nil, nil
-		}
-	}
-	s.config.Logger.Warn("load hidden messages", "group", g, "err", err)
-	return nil, owner.Unavailable()
 }
 
 // Add hides a message and returns all the user hides in the channel once that is

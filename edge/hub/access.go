@@ -76,7 +76,7 @@ func (v *View) Admit(ctx context.Context, r Reader) error {
 // askAccess asks the owner what a user may read, and reads what they hide. What events have told
 // meanwhile is applied to the answer as far as it is newer.
 func (v *View) askAccess(ctx context.Context, user streams.User, m *member) error {
-	result, err := v.hub.config.Owner.Ask(ctx, v.partition, &streampb.Command{
+	result, err := v.hub.config.Owner.Together(ctx, v.partition, &streampb.Command{
 		Group: string(v.group), User: string(user),
 		Body: &streampb.Command_Access{Access: &streampb.ReadAccess{}},
 	})

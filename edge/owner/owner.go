@@ -34,7 +34,8 @@ const (
 type Client struct {
 	conn       *nats.Conn
 	partitions uint32
-	local      Local // nil for none
+	local      Local       // nil for none
+	together   []*together // by partition
 }
 
 // Local takes a request to the partition's owner if that is in this very
@@ -46,13 +47,13 @@ type Local func(p streams.Partition, data []byte, respond func(data []byte)) (ta
 
 // New returns a client; it touches no network.
 func New(conn *nats.Conn, partitions uint32) *Client {
-	return &Client{conn: conn, partitions: partitions}
+	return (&Client{conn: conn, partitions: partitions}).gathers()
 }
 
 // Beside returns the client with a shorter way to owners in this process; nil
 // is none.
 func (c *Client) Beside(local Local) *Client {
-	return &Client{conn: c.conn, partitions: c.partitions, local: local}
+	return (&Client{conn: c.conn, partitions: c.partitions, local: local}).gathers()
 }
 
 // Partition is where a group's events are.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -29,7 +30,8 @@ type JoinConfig struct {
 // a session is in when it has been answered with the room's attributes.
 type JoinReport struct {
 	Sessions    int     `json:"sessions"`
-	Refused     int     `json:"refused"`
+	Retried     int     `json:"retried"`   // times a session was told to try again later, and did
+	Refused     int     `json:"refused"`   // sessions that were refused otherwise
 	Differing   int     `json:"differing"` // were told other attributes
 	AnswerBytes int     `json:"answer_bytes"`
 	P50         float64 `json:"in_ms_p50"`
@@ -46,8 +48,8 @@ func (r JoinReport) String() string {
 	if !r.OK() {
 		verdict = fmt.Sprintf("FAILED: %d refused (first: %s), %d were told other attributes", r.Refused, r.First, r.Differing)
 	}
-	return fmt.Sprintf("%s\n  %d sessions, answers of %d bytes\n  in after p50 %.0f ms, p99 %.0f ms, last %.0f ms",
-		verdict, r.Sessions, r.AnswerBytes, r.P50, r.P99, r.Last)
+	return fmt.Sprintf("%s\n  %d sessions, answers of %d bytes, %d times told to try again\n  in after p50 %.0f ms, p99 %.0f ms, last %.0f ms",
+		verdict, r.Sessions, r.AnswerBytes, r.Retried, r.P50, r.P99, r.Last)
 }
 
 // keysAtOnce is how many attributes one command sets.
@@ -151,7 +153,7 @@ func (j *joining) enter(ctx context.Context) JoinReport {
 		all.Go(func() {
 			ready.Done()
 			<-start
-			answer, err := c.call(ctx, "subscribe", map[string]any{"group": j.group, "channel": "@"})
+			answer, err := j.subscribe(ctx, c)
 			j.entered(time.Since(begun), answer, err)
 		})
 	}
@@ -163,6 +165,27 @@ func (j *joining) enter(ctx context.Context) JoinReport {
 	j.report.P50, j.report.P99 = ms(j.took.ValueAtQuantile(50)), ms(j.took.ValueAtQuantile(99))
 	j.report.Last = ms(j.took.Max())
 	return j.report
+}
+
+// subscribe tries again as long as it is told to.
+func (j *joining) subscribe(ctx context.Context, c *client) (json.RawMessage, error) {
+	for {
+		answer, err := c.call(ctx, "subscribe", map[string]any{"group": j.group, "channel": "@"})
+		var refused *refusal
+		if !errors.As(err, &refused) || refused.RetryMS == 0 {
+			return answer, err
+		}
+		j.mu.Lock()
+		j.report.Retried++
+		j.mu.Unlock()
+		later := time.NewTimer(time.Duration(refused.RetryMS) * time.Millisecond)
+		select {
+		case <-later.C:
+		case <-ctx.Done():
+			later.Stop()
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // entered notes one answer. What it says is looked at behind the clock.
