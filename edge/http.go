@@ -119,6 +119,11 @@ func (e *Edge) doAs(ctx context.Context, name wire.Name, authorization string, b
 	if err != nil {
 		return nil, err
 	}
+	if name == wire.Signal && !caller.Server {
+		if err := e.runner.Limits().Signal(caller.User); err != nil {
+			return nil, err
+		}
+	}
 	var answer command.Answer
 	switch {
 	// What was taken is finished even if the asker goes away.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/throng/throng/edge"
 	"github.com/throng/throng/edge/edgetest"
+	"github.com/throng/throng/edge/limit"
 	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
 	"github.com/throng/throng/streams/streamtest"
@@ -175,6 +176,33 @@ func TestReadyOnlyWhenWritingAndReadingWork(t *testing.T) {
 	}
 	s.Owner.Start()
 	becomes("ready again", 200)
+}
+
+// Signals over HTTP and NATS count for one user, however they come; a back end's
+// do not.
+func TestTooManySignalsOfAUser(t *testing.T) {
+	s := edgetest.New(t, func(c *edge.Config) {
+		c.Limits = limit.Limits{Signals: limit.Rate{PerSecond: 0.01, Burst: 2}}
+	})
+	s.Group(t)
+	signal := `{"group":"g","channel":"c","type":"typing"}`
+	s.OK(t, "dev:bob", "signal", signal)
+	msg := nats.NewMsg(streams.APISubject("signal"))
+	msg.Data = []byte(signal)
+	msg.Header.Set("Authorization", "Bearer dev:bob")
+	if answer, err := s.Conn.RequestMsg(msg, 10*time.Second); err != nil || string(answer.Data) != "{}" {
+		t.Fatalf("the second, over NATS: %s, %v", answer.Data, err)
+	}
+	status, body := s.Post(t, "dev:bob", "signal", signal)
+	refusal, _ := body["error"].(map[string]any)
+	if retry, _ := refusal["retry_ms"].(float64); status != 429 || refusal["code"] != "rate_limited" || retry < 1 || retry > 100_000 {
+		t.Errorf("the third: %d %v", status, body)
+	}
+	answer, err := s.Conn.RequestMsg(msg, 10*time.Second)
+	if err != nil || !strings.Contains(string(answer.Data), `"code":"rate_limited"`) || !strings.Contains(string(answer.Data), "retry_ms") {
+		t.Errorf("the fourth, over NATS: %s, %v", answer.Data, err)
+	}
+	s.OK(t, "dev:alice", "signal", signal)
 }
 
 func TestCommandsOverNATS(t *testing.T) {

@@ -37,6 +37,7 @@ type Limits struct {
 	Connection Rate // commands of any sort on one WebSocket
 	User       Rate // writing commands of one user, over all connections
 	Group      Rate // writing commands in one group, of all users
+	Signals    Rate // signals of one user, over HTTP and NATS; a WebSocket's are dropped beyond a rate of its own
 
 	// Connections is how many WebSockets one user may have; 0: any number.
 	Connections int
@@ -49,6 +50,7 @@ func Default() Limits {
 		Connection:  Rate{PerSecond: 500},
 		User:        Rate{PerSecond: 250},
 		Group:       Rate{PerSecond: 5000},
+		Signals:     Rate{PerSecond: 100},
 		Connections: 100,
 	}
 }
@@ -64,6 +66,7 @@ type Admission struct {
 	now    func() time.Time
 	users  *otter.Cache[streams.User, *rate.Limiter]
 	groups *otter.Cache[streams.Group, *rate.Limiter]
+	signal *otter.Cache[streams.User, *rate.Limiter]
 }
 
 // New returns the admission of an edge.
@@ -74,6 +77,7 @@ func newAdmission(limits Limits, now func() time.Time) *Admission {
 		limits: limits, now: now,
 		users:  buckets[streams.User](),
 		groups: buckets[streams.Group](),
+		signal: buckets[streams.User](),
 	}
 }
 
@@ -111,6 +115,17 @@ func (a *Admission) Own(user streams.User) error {
 		return nil
 	}
 	_, err := a.user(user, a.now())
+	return err
+}
+
+// Signal admits a signal of a user, or returns a [*streams.Rejection] with
+// rate_limited.
+func (a *Admission) Signal(user streams.User) error {
+	if a == nil || !a.limits.Signals.limited() {
+		return nil
+	}
+	b, _ := a.signal.SetIfAbsent(user, a.limits.Signals.bucket())
+	_, err := take(b, a.now(), "you signal too fast")
 	return err
 }
 

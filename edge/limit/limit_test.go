@@ -67,9 +67,25 @@ func TestNothingIsLimitedByDefault(t *testing.T) {
 	a := New(Limits{})
 	b := a.Connection()
 	for range 10_000 {
-		if err := errors.Join(a.Write("alice", "g"), b.Take()); err != nil {
+		if err := errors.Join(a.Write("alice", "g"), a.Signal("alice"), b.Take()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestSignalsHaveABucketOfTheirOwn(t *testing.T) {
+	c := &clock{at: time.Unix(1, 0)}
+	a := newAdmission(Limits{User: Rate{PerSecond: 1, Burst: 1}, Signals: Rate{PerSecond: 10, Burst: 2}}, c.now)
+	for range 2 {
+		if err := a.Signal("alice"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := refused(t, a.Signal("alice")); r.RetryAfter != 100*time.Millisecond {
+		t.Errorf("told to wait %v", r.RetryAfter)
+	}
+	if err := errors.Join(a.Signal("bob"), a.Write("alice", "g")); err != nil {
+		t.Error(err)
 	}
 }
 
