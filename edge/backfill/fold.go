@@ -115,12 +115,19 @@ func (f *fold) react(user streams.User, target uint64, emoji string, count uint6
 type page struct {
 	messages []*wire.Message
 	more     bool
+	reader   streams.User // who it was made for
+}
+
+// personal reports whether another reader's page may differ: reactions say
+// which are the reader's own.
+func (p page) personal() bool {
+	return slices.ContainsFunc(p.messages, func(m *wire.Message) bool { return len(m.Reactions) > 0 })
 }
 
 // page returns the messages without a hole from the side the window is read;
 // complete is false where some are missing.
 func (f *fold) page() (p page, complete bool) {
-	p.more = f.more
+	p.more, p.reader = f.more, f.reader
 	for i := f.lo; i <= f.hi; i++ {
 		n := i
 		if f.newest {

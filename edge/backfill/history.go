@@ -29,6 +29,7 @@ type Head struct {
 	N streams.Number
 }
 
+// historyKey is one page. Who reads it is in it only where the page depends on it.
 type historyKey struct {
 	Target
 	window
@@ -48,9 +49,13 @@ func (l *Loader) History(ctx context.Context, t Target, q Query, head Head, held
 		l.metrics.loaded(fromRing)
 		return p.messages, p.more, nil
 	}
-	p, err := l.history.do(ctx, historyKey{Target: t, window: w, head: head.V, reader: q.User}, func(ctx context.Context) (page, error) {
-		return l.page(ctx, t, newFold(w, q.User), head, held)
-	})
+	load := func(ctx context.Context) (page, error) { return l.page(ctx, t, newFold(w, q.User), head, held) }
+	key := historyKey{Target: t, window: w, head: head.V}
+	p, err := l.history.do(ctx, key, load)
+	if err == nil && p.reader != q.User && p.personal() {
+		key.reader = q.User // what came was made for somebody else
+		p, err = l.history.do(ctx, key, load)
+	}
 	return p.messages, p.more, err
 }
 
