@@ -14,20 +14,16 @@ type Reader struct {
 	Server bool
 }
 
-var notMember = streams.Reject(streams.NotMember, "not a member of this group")
-
 // noGroup is what a reader is told whose group can't be opened. Whether a direct
 // group exists is told to nobody but its two: its name is known to who knows
 // them.
 func noGroup(r Reader, g streams.Group, err error) error {
 	refused := streams.AsRejection(err)
 	if refused.Code == streams.NotFound && g.Direct() && !r.Server {
-		return notMember
+		return streams.Outside()
 	}
 	return refused
 }
-
-var notFound = streams.Reject(streams.NotFound, "no such channel")
 
 // Admit returns nil if the reader may read the group. Errors are
 // [*streams.Rejection]: not_member, not_found, unavailable.
@@ -41,7 +37,7 @@ func (v *View) Admit(ctx context.Context, r Reader) error {
 		v.mu.Lock()
 		if v.gone {
 			v.mu.Unlock()
-			return streams.Reject(streams.NotFound, "no such group")
+			return streams.NoGroup()
 		}
 		if r.Server {
 			v.mu.Unlock()
@@ -51,7 +47,7 @@ func (v *View) Admit(ctx context.Context, r Reader) error {
 		switch {
 		case m.known && m.role == streampb.Role_ROLE_NONE:
 			v.mu.Unlock()
-			return notMember
+			return streams.Outside()
 		case m.known:
 			v.mu.Unlock()
 			return nil
@@ -120,7 +116,7 @@ func (v *View) find(ctx context.Context, r Reader, name streams.Channel) (*chann
 				return nil, err
 			}
 		case !seen:
-			return nil, notFound
+			return nil, streams.NoChannel()
 		default:
 			return c, nil
 		}

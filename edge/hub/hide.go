@@ -69,7 +69,7 @@ func (v *View) mayHide(ctx context.Context, r Reader, c *channel, n streams.Numb
 			return nil
 		}
 	}
-	return streams.Reject(streams.NotFound, "no such message")
+	return streams.NoMessage()
 }
 
 // hide takes what a user hides, and lets their subscriptions show it no more.

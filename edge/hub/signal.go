@@ -40,15 +40,15 @@ func (v *View) mayTalk(r Reader) error {
 	m, now := v.members[r.User], time.Now().UnixMilli()
 	switch {
 	case !m.admitted():
-		return notMember
+		return streams.Outside()
 	case m.blocked:
 		return streams.Reject(streams.Forbidden, "this user does not take messages from you")
 	case m.mutedUntil < 0:
-		return streams.Reject(streams.Muted, "muted")
+		return streams.IsMuted(0)
 	case m.mutedUntil > now:
-		return streams.RejectRetry(streams.Muted, time.Duration(m.mutedUntil-now)*time.Millisecond, "muted")
+		return streams.IsMuted(time.Duration(m.mutedUntil-now) * time.Millisecond)
 	case v.settings.GetMuteAll() && m.role < streampb.Role_ROLE_MODERATOR:
-		return streams.Reject(streams.Muted, "all members are muted")
+		return streams.AllMuted()
 	}
 	return nil
 }

@@ -173,14 +173,14 @@ func (v *View) subscribe(ctx context.Context, i Interest) (*Subscription, wire.S
 		return nil, wire.Subscribed{}, errForgotten
 	case i.Reader.Server:
 		if !v.exists(c) {
-			return nil, wire.Subscribed{}, notFound
+			return nil, wire.Subscribed{}, streams.NoChannel()
 		}
 	case m == nil || !m.known:
 		return nil, wire.Subscribed{}, errForgotten
 	case !m.admitted():
-		return nil, wire.Subscribed{}, notMember
+		return nil, wire.Subscribed{}, streams.Outside()
 	case !v.sees(m, c):
-		return nil, wire.Subscribed{}, notFound
+		return nil, wire.Subscribed{}, streams.NoChannel()
 	default:
 		if len(m.subs) == 0 {
 			m.subs = map[*Subscription]struct{}{}

@@ -212,9 +212,9 @@ func (s *session) install(f *follow, cursor streams.Version, old *follow) error 
 	if f.ended {
 		switch f.why {
 		case hub.Left:
-			return streams.Reject(streams.NotMember, "not a member of this group")
+			return streams.Outside()
 		case hub.Removed:
-			return streams.Reject(streams.NotFound, "no such channel")
+			return streams.NoChannel()
 		}
 		return owner.Unavailable()
 	}

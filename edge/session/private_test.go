@@ -86,7 +86,7 @@ func TestNobodyOutsideReadsAByteOfAPrivateChannel(t *testing.T) {
 		for _, read := range reads {
 			name, object, _ := strings.Cut(fmt.Sprintf(read, channel), " ")
 			f := bob.answer(bob.ask(name, object))
-			if f.Error == nil || f.Error.Code != "not_found" || f.Error.Message != "no such channel" {
+			if f.Error == nil || f.Error.Code != "not_found" || f.Error.Message != "there is no such channel" {
 				t.Errorf("%s %s: %+v %s", name, object, f.Error, f.OK)
 			}
 		}

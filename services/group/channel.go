@@ -91,7 +91,7 @@ func (s *State) find(r Request, name string) (streams.Channel, *channel, error) 
 	return c, ch, nil
 }
 
-func noChannel() error { return streams.Reject(streams.NotFound, "there is no such channel") }
+func noChannel() error { return streams.NoChannel() }
 
 // applyChannels folds what an event says about channels: those on @ about one
 // of them, and departures, which take a user's name from all private ones.

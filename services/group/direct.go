@@ -18,7 +18,7 @@ func (s *State) noGroup(r Request) error {
 	if s.group.Direct() && !r.Server {
 		return notMember()
 	}
-	return streams.Reject(streams.NotFound, "there is no such group")
+	return streams.NoGroup()
 }
 
 func notInDirect() error {
@@ -90,7 +90,7 @@ func (s *State) sendDirect(r Request, body *streampb.Send, now int64) (Decision,
 		return Decision{}, err
 	}
 	if c := body.GetChannel(); c != "" && c != string(mainChannel) {
-		return Decision{}, streams.Reject(streams.NotFound, "there is no such channel")
+		return Decision{}, streams.NoChannel()
 	}
 	there, events := s.found(r, peer, now)
 	if err := there.taken(r); err != nil {

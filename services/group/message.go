@@ -83,7 +83,7 @@ func checkMentions(body *streampb.Send) error {
 	return nil
 }
 
-func noMessage() error { return streams.Reject(streams.NotFound, "there is no such message") }
+func noMessage() error { return streams.NoMessage() }
 
 // holds rejects what is no message of the channel, or one that was recalled.
 func (c *channel) holds(r Request, n uint64) error {

@@ -172,7 +172,7 @@ func (s *State) mayGive(r Request, role streampb.Role) error {
 func (s *State) has(r Request, a Action) bool { return s.may(r, a) == nil }
 
 func notMember() error {
-	return streams.Reject(streams.NotMember, "you are not a member of this group")
+	return streams.Outside()
 }
 
 // speaks rejects who is muted now (ms since 1970 UTC), by themselves or with
@@ -183,12 +183,12 @@ func (s *State) speaks(r Request, now int64) error {
 	}
 	switch until := s.mutedUntil(r.User); {
 	case until == forGood:
-		return streams.Reject(streams.Muted, "you are muted in this group")
+		return streams.IsMuted(0)
 	case until > now:
-		return streams.RejectRetry(streams.Muted, time.Duration(until-now)*time.Millisecond, "you are muted in this group")
+		return streams.IsMuted(time.Duration(until-now) * time.Millisecond)
 	}
 	if s.meta.settings.GetMuteAll() && !s.has(r, SendWhileAllMuted) {
-		return streams.Reject(streams.Muted, "everybody is muted in this group")
+		return streams.AllMuted()
 	}
 	return nil
 }
