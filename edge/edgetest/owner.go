@@ -350,7 +350,7 @@ func (o *Owner) write(g *group, c *streampb.Command, id streams.ClientID) *strea
 		}})
 	case *streampb.Command_Edit:
 		return o.append(g, c, id, streams.Channel(body.Edit.GetChannel()), streams.MessageEdited{MessageEdited: &streampb.MessageEdited{
-			Target: body.Edit.GetN(), Body: body.Edit.GetBody(), BodyJson: body.Edit.GetBodyJson(),
+			Target: body.Edit.GetN(), Body: body.Edit.GetBody(), BodyJson: body.Edit.GetBodyJson(), Expires: o.expiry(c),
 		}})
 	case *streampb.Command_Recall:
 		info := g.channels[streams.Channel(body.Recall.GetChannel())]

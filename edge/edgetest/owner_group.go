@@ -29,6 +29,17 @@ func expires(ttl int64) int64 {
 	return time.Now().UnixMilli() + ttl
 }
 
+// expiry is that of the message an edit is about; o.mu is held.
+func (o *Owner) expiry(c *streampb.Command) int64 {
+	for _, e := range o.events {
+		p, posted := e.Payload.(streams.MessagePosted)
+		if posted && string(e.Group) == c.GetGroup() && string(e.Channel) == c.GetEdit().GetChannel() && uint64(e.N) == c.GetEdit().GetN() {
+			return p.GetExpires()
+		}
+	}
+	return 0
+}
+
 func (g *group) channel(name streams.Channel) *streampb.ChannelInfo {
 	info := &streampb.ChannelInfo{Channel: string(name), Kind: "public"}
 	g.channels[name] = info

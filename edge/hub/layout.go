@@ -193,8 +193,8 @@ func (v *View) veil(e *streams.Event) streams.Channel {
 // false if that is what it had. view.mu is held.
 func (c *channel) dress(entry ring.Entry) (dressed ring.Entry, changed bool) {
 	dressed, changed = c.redact(entry)
-	if p, ok := entry.Event.Payload.(streams.MessagePosted); ok && entry.Expires != p.GetExpires() {
-		dressed.Expires, changed = p.GetExpires(), true
+	if at := expires(entry.Event); entry.Expires != at {
+		dressed.Expires, changed = at, true
 	}
 	if c.name != streams.GroupChannel {
 		return dressed, changed

@@ -53,6 +53,18 @@ func said(e *streams.Event) streams.Number {
 	return 0
 }
 
+// expires is when an event's words are gone, ms since 1970 UTC; 0 for never. An
+// edit's are gone with the message.
+func expires(e *streams.Event) int64 {
+	switch p := e.Payload.(type) {
+	case streams.MessagePosted:
+		return p.GetExpires()
+	case streams.MessageEdited:
+		return p.GetExpires()
+	}
+	return 0
+}
+
 // present gives entries the form the reader may have, in place.
 func (s *sight) present(entries []ring.Entry) {
 	for i := range entries {

@@ -16,8 +16,8 @@ type Entry struct {
 	// Hidden. Empty for what every reader of the ring's channel may know.
 	Veil   streams.Channel
 	Hidden []byte // nil without Veil
-	// Expires is when a message says nothing any more, ms since 1970 UTC; 0 for
-	// never.
+	// Expires is when a message, or an edit of it, says nothing any more, ms since
+	// 1970 UTC; 0 for never.
 	Expires int64
 }
 

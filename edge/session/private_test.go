@@ -299,6 +299,8 @@ func TestExpiredMessagesSayNothing(t *testing.T) {
 	s.Group(t)
 	s.OK(t, "dev:alice", "send", `{"group":"g","channel":"c","body":"under the floor","ttl_ms":1}`)
 	s.OK(t, "dev:alice", "send", `{"group":"g","channel":"c","body":"stays","ttl_ms":3600000}`)
+	s.OK(t, "dev:alice", "edit", `{"group":"g","channel":"c","n":1,"body":"deeper under the floor"}`)
+	s.OK(t, "dev:alice", "edit", `{"group":"g","channel":"c","n":2,"body":"stays longer"}`)
 	streamtest.Eventually(t, patience, "the time has passed", func() bool {
 		return s.Owner.Events("g", "c")[0].Payload.(streams.MessagePosted).GetExpires() <= time.Now().UnixMilli()
 	})
@@ -310,6 +312,10 @@ func TestExpiredMessagesSayNothing(t *testing.T) {
 		first, second := events[0].(map[string]any), events[1].(map[string]any)
 		if first["expired"] != true || first["body"] != "" || second["body"] != "stays" {
 			t.Errorf("%s: %v", command, events)
+		}
+		gone, stays := events[2].(map[string]any), events[3].(map[string]any)
+		if gone["expired"] != true || gone["body"] != "" || gone["target"] != 1.0 || stays["body"] != "stays longer" {
+			t.Errorf("%s, of the edits: %v", command, events)
 		}
 	}
 	messages := bob.ok("history", `{"group":"g","channel":"c","after":0}`)["messages"].([]any)

@@ -83,15 +83,21 @@ func AppendHidden(b []byte, e *streams.Event) []byte {
 	return w.end()
 }
 
-// AppendExpired appends a message whose time has passed: its place in the log
-// without what it said.
+// AppendExpired appends a message whose time has passed, or an edit of one: its
+// place in the log without what it said.
 //
-//	type body:"" expires expired:true
+//	type body:"" expires expired:true     message
+//	target body:"" expires expired:true   edit
 func AppendExpired(b []byte, e *streams.Event) []byte {
 	w := object(b)
 	w.envelope(e)
-	if p, ok := e.Payload.(streams.MessagePosted); ok {
+	switch p := e.Payload.(type) {
+	case streams.MessagePosted:
 		w.text("type", p.GetType())
+		w.text("body", "")
+		w.signed("expires", p.GetExpires())
+	case streams.MessageEdited:
+		w.number("target", p.GetTarget())
 		w.text("body", "")
 		w.signed("expires", p.GetExpires())
 	}

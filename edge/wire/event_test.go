@@ -74,6 +74,7 @@ func TestEventsAsTheyStandInTheGoldenFile(t *testing.T) {
 	events = append(events, memberEvents()...)
 	lines := [][]byte{
 		wire.AppendRecalled(nil, full), wire.AppendExpired(nil, full),
+		wire.AppendExpired(nil, event("general", streams.MessageEdited{MessageEdited: &streampb.MessageEdited{Target: 12, Body: []byte("gone"), Expires: 1_794_000_000_000}})),
 		wire.AppendHidden(nil, full), wire.AppendHidden(nil, events[len(events)-1]),
 	}
 	for _, e := range events {

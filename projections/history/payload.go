@@ -58,7 +58,7 @@ func (r *eventRows) setPayload(i int, payload streams.Payload) {
 		r.replyTo[i], r.priority[i], r.expires[i] = p.GetReplyTo(), priorityName(p.GetPriority()), p.GetExpires()
 		return
 	case streams.MessageEdited:
-		r.body[i], r.bodyJSON[i] = p.GetBody(), p.GetBodyJson()
+		r.body[i], r.bodyJSON[i], r.expires[i] = p.GetBody(), p.GetBodyJson(), p.GetExpires()
 	case streams.GroupUpdated:
 		r.typ[i], r.name[i] = p.GetKind(), p.GetName()
 		put(&r.seldom.settings, rows, i, groups.SettingsJSON(p.GetSettings()))

@@ -26,6 +26,7 @@ type Request struct {
 type Target struct {
 	Author   streams.User
 	TS       int64 // ms since 1970 UTC
+	Expires  int64 // ms since 1970 UTC, 0 for never
 	Recalled bool  // false says nothing: the channel remembers, too
 }
 

@@ -135,7 +135,7 @@ func (s *State) edit(r Request, body *streampb.Edit, now int64) (Decision, error
 		return Decision{}, streams.Reject(streams.Forbidden, "it is too late to edit this message")
 	}
 	return one(r, c, streams.MessageEdited{MessageEdited: &streampb.MessageEdited{
-		Target: body.GetN(), Body: body.GetBody(), BodyJson: body.GetBodyJson(),
+		Target: body.GetN(), Body: body.GetBody(), BodyJson: body.GetBodyJson(), Expires: r.Target.Expires,
 	}})
 }
 

@@ -32,7 +32,13 @@ func newAuthors() *authors {
 }
 
 func (a *authors) add(e *streams.Event) {
-	a.cache.Set(messageKey{channelKey{e.Group, e.Channel}, e.N}, group.Target{Author: e.User, TS: e.TS})
+	a.cache.Set(messageKey{channelKey{e.Group, e.Channel}, e.N}, targetIs(e))
+}
+
+// targetIs is what commands need to know of a message.
+func targetIs(e *streams.Event) group.Target {
+	p, _ := e.Payload.(streams.MessagePosted)
+	return group.Target{Author: e.User, TS: e.TS, Expires: p.GetExpires()}
 }
 
 // targetOf returns the message a command is about, if it is an edit or recall.
@@ -112,7 +118,7 @@ func (s *Sequencer) author(ctx context.Context, key messageKey, head streams.Seq
 		return true, nil
 	})
 	if err == nil && found != nil && found.N == key.n && found.Kind() == streams.KindMessage {
-		return group.Target{Author: found.User, TS: found.TS}, true
+		return targetIs(found), true
 	}
 	return s.storedAuthor(ctx, key)
 }
@@ -139,6 +145,6 @@ func (s *Sequencer) storedAuthor(ctx context.Context, key messageKey) (group.Tar
 	}
 	message := page.GetMessages()[0]
 	user, err := streams.ParseUser(message.GetUser())
-	return group.Target{Author: user, TS: message.GetTs(), Recalled: message.GetRecalled()},
+	return group.Target{Author: user, TS: message.GetTs(), Expires: message.GetMessage().GetExpires(), Recalled: message.GetRecalled()},
 		err == nil && message.GetN() == uint64(key.n)
 }

@@ -838,6 +838,7 @@ type MessageEdited struct {
 	Target        uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"` // the message's n
 	Body          []byte                 `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
 	BodyJson      bool                   `protobuf:"varint,3,opt,name=body_json,json=bodyJson,proto3" json:"body_json,omitempty"`
+	Expires       int64                  `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"` // the message's, ms since 1970 UTC, 0 for never
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -891,6 +892,13 @@ func (x *MessageEdited) GetBodyJson() bool {
 		return x.BodyJson
 	}
 	return false
+}
+
+func (x *MessageEdited) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
 }
 
 type MessageRecalled struct {
@@ -3094,11 +3102,12 @@ const file_event_proto_rawDesc = "" +
 	"\rmention_roles\x18\x06 \x03(\tR\fmentionRoles\x12\x19\n" +
 	"\breply_to\x18\a \x01(\x04R\areplyTo\x126\n" +
 	"\bpriority\x18\b \x01(\x0e2\x1a.throng.stream.v1.PriorityR\bpriority\x12\x18\n" +
-	"\aexpires\x18\t \x01(\x03R\aexpires\"X\n" +
+	"\aexpires\x18\t \x01(\x03R\aexpires\"r\n" +
 	"\rMessageEdited\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\x04R\x06target\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\x1b\n" +
-	"\tbody_json\x18\x03 \x01(\bR\bbodyJson\")\n" +
+	"\tbody_json\x18\x03 \x01(\bR\bbodyJson\x12\x18\n" +
+	"\aexpires\x18\x04 \x01(\x03R\aexpires\")\n" +
 	"\x0fMessageRecalled\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\x04R\x06target\"M\n" +
 	"\aReacted\x12\x16\n" +
