@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/throng/throng/projections/clickhouse"
@@ -115,14 +116,47 @@ func (f *channelFold) fold(ctx context.Context, events []*streams.Event) (change
 		if apply(e) && !known {
 			add(c)
 		}
+		if _, ends := e.Payload.(streams.ChannelDeleted); ends {
+			for _, thread := range threadsOf(key, rows, stored) {
+				if thread.goWith(e) && rows[thread.key] == nil {
+					add(thread)
+				}
+			}
+		}
 	}
 	return changed, orphans, nil
 }
 
-// stored reads the rows the events change, where they do not make them.
+// goWith deletes a thread whose parent an event deletes: it has no event of its
+// own for that. It reports whether the row changed.
+func (c *channel) goWith(e *streams.Event) bool {
+	if c.deleted || uint64(e.V) <= c.stateV {
+		return false
+	}
+	c.deleted, c.stateV = true, uint64(e.V)
+	return true
+}
+
+// threadsOf returns the threads of a channel, as rows has them, else as stored,
+// by name.
+func threadsOf(parent channelKey, rows, stored map[channelKey]*channel) (threads []*channel) {
+	for _, all := range []map[channelKey]*channel{rows, stored} {
+		for key, c := range all {
+			newer := rows[key]
+			if key.group == parent.group && c.parentChannel == string(parent.channel) && (newer == nil || newer == c) {
+				threads = append(threads, c)
+			}
+		}
+	}
+	slices.SortFunc(threads, func(a, b *channel) int { return strings.Compare(string(a.key.channel), string(b.key.channel)) })
+	return threads
+}
+
+// stored reads the rows the events change, where they do not make them, and the
+// threads of those they delete.
 func (f *channelFold) stored(ctx context.Context, events []*streams.Event) (map[channelKey]*channel, error) {
 	here := map[channelKey]bool{}
-	var missing []channelKey
+	var missing, deleted []channelKey
 	for _, e := range events {
 		if p, ok := e.Payload.(streams.ChannelCreated); ok {
 			here[channelKey{e.Group, streams.Channel(p.GetChannel())}] = true
@@ -130,12 +164,23 @@ func (f *channelFold) stored(ctx context.Context, events []*streams.Event) (map[
 			here[key] = true
 			missing = append(missing, key)
 		}
+		if p, ok := e.Payload.(streams.ChannelDeleted); ok {
+			deleted = append(deleted, channelKey{e.Group, streams.Channel(p.GetChannel())})
+		}
 	}
 	stored := make(map[channelKey]*channel, len(missing))
-	const query = "SELECT `group`, channel, kind, name, parent_channel, parent_n, settings, deleted = 1," +
+	if err := f.read(ctx, "channel", missing, stored); err != nil {
+		return nil, err
+	}
+	return stored, f.read(ctx, "parent_channel", deleted, stored)
+}
+
+// read adds the stored rows whose group and one more column are as one of keys.
+func (f *channelFold) read(ctx context.Context, column string, of []channelKey, stored map[channelKey]*channel) error {
+	query := "SELECT `group`, channel, kind, name, parent_channel, parent_n, settings, deleted = 1," +
 		" toUnixTimestamp64Milli(created), user, state_v FROM channels FINAL" +
-		" WHERE (`group`, channel) IN {keys:Array(Tuple(String, String))}"
-	for chunk := range slices.Chunk(missing, keysPerQuery) {
+		" WHERE (`group`, " + column + ") IN {keys:Array(Tuple(String, String))}"
+	for chunk := range slices.Chunk(of, keysPerQuery) {
 		var keys clickhouse.Tuples
 		for _, k := range chunk {
 			keys.Add(string(k.group), string(k.channel))
@@ -150,10 +195,10 @@ func (f *channelFold) stored(ctx context.Context, events []*streams.Event) (map[
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("read %d channels to change: %w", len(chunk), err)
+			return fmt.Errorf("read %d channels to change: %w", len(chunk), err)
 		}
 	}
-	return stored, nil
+	return nil
 }
 
 func channelColumns(channels []*channel) []clickhouse.Column {

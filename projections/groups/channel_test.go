@@ -67,6 +67,56 @@ func TestALateRivalPutsNoChannelBack(t *testing.T) {
 	}
 }
 
+// gone makes a channel with two threads and another with one, and deletes the
+// first, in batches that end after these events. It returns what is deleted.
+func gone(t *testing.T, ends ...int) string {
+	t.Helper()
+	db := logtest.DB(t, enginetest.DSN(t))
+	log := logtest.New(0, 1, 0)
+	seq := streams.Seq(0)
+	happens := func(p streams.Payload) {
+		seq++
+		log.Happens(seq, "g", "@", p)
+	}
+	create := func(name, parent string) {
+		p := &streampb.ChannelCreated{Channel: name, Kind: "public", Name: name}
+		if parent != "" {
+			p.Kind, p.Parent = "thread", &streampb.Parent{Channel: parent}
+		}
+		happens(streams.ChannelCreated{ChannelCreated: p})
+	}
+	create("c", "")
+	create("d", "")
+	create("c1", "c")
+	create("d1", "d")
+	create("c2", "c")
+	happens(streams.ChannelDeleted{ChannelDeleted: &streampb.ChannelDeleted{Channel: "c"}})
+	happens(streams.ChannelUpdated{ChannelUpdated: &streampb.ChannelUpdated{Channel: "d", Name: "D"}})
+	from := 0
+	for _, end := range append(ends, len(log.Events)) {
+		tables, orphans, err := Tables(t.Context(), db, log.Events[from:end], nil)
+		if err != nil || orphans != 0 {
+			t.Fatal(orphans, err)
+		}
+		for _, table := range tables {
+			if err := db.Insert(t.Context(), table.Name, table.Columns); err != nil {
+				t.Fatal(err)
+			}
+		}
+		from = end
+	}
+	return text(t, db, "SELECT concat(channel, ':', toString(deleted), ' ') FROM channels FINAL ORDER BY channel")
+}
+
+func TestThreadsGoWithTheirParent(t *testing.T) {
+	const want = "c:1 c1:1 c2:1 d:0 d1:0 "
+	for _, ends := range [][]int{{}, {5}, {4}, {3, 6}, {1, 2, 3, 4, 5, 6}} {
+		if got := gone(t, ends...); got != want {
+			t.Errorf("in batches that end after %v: %s, want %s", ends, got, want)
+		}
+	}
+}
+
 func TestAChangeOfAnUnknownChannelIsCounted(t *testing.T) {
 	db := logtest.DB(t, enginetest.DSN(t))
 	log := logtest.New(0, 1, 0)

@@ -89,6 +89,11 @@ func foldGroups(events []*streams.Event) folded {
 			if c := f["channels"][fmt.Sprintf("%s/%s", e.Group, p.Channel)]; c != nil {
 				c[4], c[7] = "1", e.V
 			}
+			for at, c := range f["channels"] { // its threads go with it
+				if strings.HasPrefix(at, string(e.Group)+"/") && c[2] == p.Channel && c[4] == "0" {
+					c[4], c[7] = "1", e.V
+				}
+			}
 		default:
 			f.aboutMember(e)
 		}

@@ -118,7 +118,7 @@ func (l *Log) groupEvent(seq streams.Seq, c *channel) *streams.Event {
 		of.channels = append(of.channels, name)
 		made := &streampb.ChannelCreated{Channel: name, Kind: l.pickOf("public", "private", "thread"), Name: l.pickOf(hostile...), Settings: settings}
 		if made.Kind == "thread" {
-			made.Parent = &streampb.Parent{Channel: "general", N: uint64(l.random.IntN(3))}
+			made.Parent = &streampb.Parent{Channel: l.pickOf(append([]string{"general"}, of.channels[:len(of.channels)-1]...)...), N: uint64(l.random.IntN(3))}
 		}
 		return l.make(seq, c, streams.ChannelCreated{ChannelCreated: made})
 	case 3, 4:
