@@ -314,7 +314,10 @@ func (o *Owner) read(g *group, c *streampb.Command) *streampb.Result {
 func (o *Owner) createGroup(c *streampb.Command, id streams.ClientID) *streampb.Result {
 	g := &group{
 		kind: c.GetCreateGroup().GetKind(), name: c.GetCreateGroup().GetName(),
-		settings: &streampb.Settings{Join: "open", History: "all", MaxMessageBytes: streams.MaxBody},
+		settings: &streampb.Settings{
+			Join: "open", History: "all", MaxMessageBytes: streams.MaxBody,
+			MentionAll: streampb.Role_ROLE_MODERATOR, Attrs: streampb.Role_ROLE_MODERATOR,
+		},
 		channels: map[streams.Channel]*streampb.ChannelInfo{}, roles: map[string]streampb.Role{},
 		standing: map[string]*streampb.MemberState{}, named: map[streams.Channel]map[string]bool{},
 		attributes: map[streams.Channel]map[string]*streampb.Attribute{}, reactions: map[reaction]map[string]bool{},

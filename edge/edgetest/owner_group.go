@@ -117,7 +117,9 @@ func (o *Owner) organize(g *group, c *streampb.Command, id streams.ClientID) *st
 		}})
 	case *streampb.Command_DeleteGroup:
 		g.deleted = true
-		return o.append(g, c, id, streams.GroupChannel, streams.GroupUpdated{GroupUpdated: &streampb.GroupUpdated{Kind: g.kind, Name: g.name, Deleted: true}})
+		return o.append(g, c, id, streams.GroupChannel, streams.GroupUpdated{GroupUpdated: &streampb.GroupUpdated{
+			Kind: g.kind, Name: g.name, Settings: g.settings, Deleted: true,
+		}})
 	case *streampb.Command_CreateChannel:
 		return o.createChannel(g, c, id, body.CreateChannel)
 	case *streampb.Command_UpdateChannel:
@@ -184,6 +186,9 @@ func (o *Owner) member(g *group, c *streampb.Command, id streams.ClientID, act *
 	user := act.GetUser()
 	if act.GetCheck() {
 		return &streampb.Result{Already: true}
+	}
+	if g.standing[user] == nil {
+		return refused(streams.NotFound)
 	}
 	state := proto.Clone(g.standing[user]).(*streampb.MemberState)
 	var payload streams.Payload
