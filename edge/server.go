@@ -15,6 +15,7 @@ import (
 
 	"github.com/throng/throng/edge/backfill"
 	"github.com/throng/throng/edge/command"
+	"github.com/throng/throng/edge/describe"
 	"github.com/throng/throng/edge/hidden"
 	"github.com/throng/throng/edge/hub"
 	"github.com/throng/throng/edge/limit"
@@ -173,6 +174,9 @@ func (e *Edge) drain(server *http.Server, api *natsAPI) {
 func (e *Edge) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/ws", e.sessions)
+	documents := describe.New(describe.Config{Version: e.config.Version, Subprotocol: session.Subprotocol, Statuses: status})
+	mux.Handle("GET /v1/openapi.json", documents.HTTP)
+	mux.Handle("GET /v1/asyncapi.json", documents.WebSocket)
 	mux.HandleFunc("/v1/{command}", e.serveCommand)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -7,8 +7,8 @@ import (
 	"github.com/throng/throng/streams/streampb"
 )
 
-// maxAskedKeys is how many keys one attrs names.
-const maxAskedKeys = 1000
+// MaxAskedKeys is how many keys one attrs names.
+const MaxAskedKeys = 1000
 
 // HashCode is what an invitation's code is known by in the log.
 func HashCode(code string) []byte {
@@ -115,7 +115,7 @@ func parseAttrs(f *fields, c *Command) {
 	if f.raw("keys") == nil {
 		return
 	}
-	c.Read.Keys = append([]string{}, f.texts("keys", maxAskedKeys)...)
+	c.Read.Keys = append([]string{}, f.texts("keys", MaxAskedKeys)...)
 	for _, key := range c.Read.Keys {
 		f.attributeKey(key)
 	}

@@ -60,16 +60,16 @@ func parseAddMembers(f *fields, c *Command) {
 	}}}
 }
 
-// code bounds what invitations are known by.
+// MinCode and MaxCode bound what invitations are known by.
 const (
-	minCode = 8   // bytes
-	maxCode = 128 // bytes
+	MinCode = 8   // bytes
+	MaxCode = 128 // bytes
 )
 
 func (f *fields) code() string {
 	s, given := f.text("code")
-	if given && (len(s) < minCode || len(s) > maxCode) {
-		f.bad("code must have %d to %d bytes", minCode, maxCode)
+	if given && (len(s) < MinCode || len(s) > MaxCode) {
+		f.bad("code must have %d to %d bytes", MinCode, MaxCode)
 	}
 	return s
 }

@@ -88,6 +88,7 @@ var drivers = map[string][]string{
 	"github.com/ClickHouse/clickhouse-go": {"projections/clickhouse"},
 	"github.com/ebitengine/purego":        {"projections/engine/native", "projections/engine"},
 	"github.com/gorilla/websocket":        {"edge/session", "ops/load", "ops/faults"},
+	"github.com/santhosh-tekuri":          {"edge/describe/describetest"},
 }
 
 // order is who stands below whom inside a folder.
@@ -95,6 +96,7 @@ var order = [][]string{
 	{"services/group", "services/sequencer", "services/command"},
 	{"edge/wire", "edge/backfill", "edge/hub", "edge/session", "edge"},
 	{"edge/ring", "edge/follow", "edge/hub", "edge/session", "edge"},
+	{"edge/wire", "edge/describe", "edge"},
 	{"edge/owner", "edge/hidden", "edge/hub", "edge/session", "edge"},
 	{"edge/ring", "edge/backfill", "edge/hub", "edge/session", "edge"},
 	{"projections/clickhouse", "projections/groups", "projections/history", "projections"},
