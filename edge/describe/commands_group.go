@@ -64,6 +64,8 @@ func organizing() []command {
 	}
 	everybody := list(streams.MaxAddressed, identifier(""), "whose messages")
 	everybody.MinItems = 1
+	many := list(streams.MaxAdded, identifier(""), "add, by a back end: all of them, in the place of user")
+	many.MinItems = 1
 	until := func(about string) field { return may("until", millis(about+"; for good without it or with 0")) }
 	block := func(about string) command {
 		return command{about: about, writes: true, fields: []field{must("user", peer("the other user of the direct group"))},
@@ -78,10 +80,12 @@ func organizing() []command {
 			fields: []field{group(), may("code", text("an invitation's")), reason()}, answer: entered},
 		{name: wire.Leave, about: "Is a member no longer", writes: true, fields: []field{group(), reason()}, answer: changed()},
 		{name: wire.Member, about: "Acts on a member", writes: true,
-			fields: []field{group(), must("user", identifier("whom")), must("do", oneOf("", acts...)),
+			fields: []field{group(), may("user", identifier("whom")), may("users", many), must("do", oneOf("", acts...)),
 				until("mute and ban: until then"), may("role", role("add and role: the role from now on")), reason(),
 				may("user_groups", userGroups("user_groups: all of them from now on"))},
-			rules:  []*schema{needs("role", "role"), needs("user_groups", "user_groups")},
+			rules: []*schema{needs("role", "role"), needs("user_groups", "user_groups"),
+				{OneOf: []*schema{having("user"), having("users")}},
+				{If: having("users"), Then: holding(must("do", &schema{Const: "add"}))}},
 			answer: changed()},
 		{name: wire.Rollback, about: "Bans users and recalls what they wrote, in all channels; repeat it while there is more", writes: true,
 			fields: []field{group(), must("users", everybody),

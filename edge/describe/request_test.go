@@ -35,7 +35,7 @@ var examples = map[wire.Name][]string{
 	wire.DeleteChannel: {`{"group":"g","channel":"c"}`},
 	wire.Join:          {`{"group":"g"}`},
 	wire.Leave:         {`{"group":"g"}`},
-	wire.Member:        {`{"group":"g","user":"u","do":"kick"}`, `{"group":"g","user":"u","do":"role","role":"admin"}`, `{"group":"g","user":"u","do":"user_groups","user_groups":[]}`},
+	wire.Member:        {`{"group":"g","user":"u","do":"kick"}`, `{"group":"g","user":"u","do":"role","role":"admin"}`, `{"group":"g","user":"u","do":"user_groups","user_groups":[]}`, `{"group":"g","users":["u"],"do":"add"}`},
 	wire.Rollback:      {`{"group":"g","users":["u"],"since":5}`, `{"group":"g","users":["u"],"since_seq":5,"until":5}`, `{"group":"g","users":["u"],"since":5,"ban":false}`},
 	wire.Invite:        {`{"group":"g"}`},
 	wire.InviteRevoke:  {`{"group":"g","invite":"i"}`},

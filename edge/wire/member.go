@@ -20,17 +20,18 @@ var acts = map[string]streampb.Act{
 
 func parseMember(f *fields, c *Command) {
 	c.Group = f.group()
+	do, _ := f.text("do")
+	act := &streampb.ActOnMember{Act: acts[do], Reason: f.reason(), Until: int64(f.number("until").Value)}
+	role, roleGiven := f.role("role")
+	groups := f.names("user_groups", streams.MaxUserGroups)
 	if f.raw("users") != nil {
-		parseAddMembers(f, c)
+		parseAddMembers(f, c, act, role)
 		return
 	}
 	s, _ := f.text("user")
 	user, err := streams.ParseUser(s)
 	f.refuse(err)
-	do, _ := f.text("do")
-	act := &streampb.ActOnMember{User: string(user), Act: acts[do], Reason: f.reason(), Until: int64(f.number("until").Value)}
-	role, roleGiven := f.role("role")
-	groups := f.names("user_groups", streams.MaxUserGroups)
+	act.User = string(user)
 	switch act.GetAct() {
 	case streampb.Act_ACT_NONE:
 		f.bad("do must be add, kick, ban, unban, mute, unmute, role, decline or user_groups")
@@ -49,14 +50,13 @@ func parseMember(f *fields, c *Command) {
 }
 
 // parseAddMembers reads an add of many.
-func parseAddMembers(f *fields, c *Command) {
+func parseAddMembers(f *fields, c *Command, act *streampb.ActOnMember, role streampb.Role) {
 	users := f.users("users", streams.MaxAdded)
-	role, _ := f.role("role")
-	if do, _ := f.text("do"); do != "add" || f.raw("user") != nil || len(users) == 0 {
+	if act.GetAct() != streampb.Act_ACT_ADD || f.raw("user") != nil || len(users) == 0 {
 		f.bad("users is 1 to %d users to add, in the place of user", streams.MaxAdded)
 	}
 	c.Write = &streampb.Command{Body: &streampb.Command_AddMembers{AddMembers: &streampb.AddMembers{
-		Users: users, Role: role, Reason: f.reason(),
+		Users: users, Role: role, Reason: act.GetReason(),
 	}}}
 }
 
