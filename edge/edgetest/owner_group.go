@@ -187,7 +187,7 @@ func (o *Owner) member(g *group, c *streampb.Command, id streams.ClientID, act *
 	if act.GetCheck() {
 		return &streampb.Result{Already: true}
 	}
-	if g.standing[user] == nil {
+	if g.standing[user] == nil && act.GetAct() != streampb.Act_ACT_BAN { // who is not here yet can be banned
 		return refused(streams.NotFound)
 	}
 	state := proto.Clone(g.standing[user]).(*streampb.MemberState)
