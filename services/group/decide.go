@@ -16,7 +16,7 @@ type Request struct {
 	// Present is the edge's word that the user has a subscription in the room,
 	// before the presence it tells of each second.
 	Present bool
-	// Target is the message an edit or a recall is about, as the log has it;
+	// Target is the message a command [NeedsTarget] for, as the log has it;
 	// nil where the sequencer knows of none.
 	Target *Target
 }
@@ -24,6 +24,7 @@ type Request struct {
 // Target is what does not change about a message, and whether it is known to
 // be recalled.
 type Target struct {
+	Seq      streams.Seq
 	Author   streams.User
 	TS       int64 // ms since 1970 UTC
 	Expires  int64 // ms since 1970 UTC, 0 for never

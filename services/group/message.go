@@ -85,15 +85,54 @@ func checkMentions(body *streampb.Send) error {
 
 func noMessage() error { return streams.NoMessage() }
 
-// holds rejects what is no message of the channel, or one that was recalled.
-func (c *channel) holds(r Request, n uint64) error {
+// holds rejects what is no message of the channel that the caller sees, or one
+// that was recalled.
+func (s *State) holds(r Request, c *channel, n uint64) error {
 	switch {
 	case n == 0 || n > uint64(c.n):
+		return noMessage()
+	case s.beganLater(r) && r.Target == nil:
+		return notLookedUp()
+	case s.beganLater(r) && r.Target.Seq < s.standing(r.User).joinedSeq:
 		return noMessage()
 	case c.isRecalled(streams.Number(n)), r.Target != nil && r.Target.Recalled:
 		return streams.Reject(streams.NotFound, "the message was recalled")
 	}
 	return nil
+}
+
+// beganLater reports whether there may be messages that the caller does not see.
+func (s *State) beganLater(r Request) bool {
+	return !r.Server && s.meta.settings.GetHistory() == "since_join"
+}
+
+// NeedsTarget returns the message that must be looked up before a request is
+// decided, n 0 for none.
+func (s *State) NeedsTarget(r Request) (channel string, n uint64) {
+	switch body := r.Body.(type) {
+	case *streampb.Edit:
+		return body.GetChannel(), body.GetN()
+	case *streampb.Recall:
+		return body.GetChannel(), body.GetN()
+	}
+	if !s.beganLater(r) {
+		return "", 0
+	}
+	switch body := r.Body.(type) {
+	case *streampb.React:
+		return body.GetChannel(), body.GetN()
+	case *streampb.Unreact:
+		return body.GetChannel(), body.GetN()
+	case *streampb.Pin:
+		return body.GetChannel(), body.GetN()
+	case *streampb.CreateChannel:
+		return body.GetParent().GetChannel(), body.GetParent().GetN()
+	}
+	return "", 0
+}
+
+func notLookedUp() error {
+	return streams.Reject(streams.Unavailable, "the message can't be looked up now")
 }
 
 // target finds the message an edit or recall is about.
@@ -106,7 +145,7 @@ func (s *State) target(r Request, name string, n uint64) (streams.Channel, *chan
 		return "", nil, noMessage()
 	}
 	if r.Target == nil {
-		return "", nil, streams.Reject(streams.Unavailable, "the message can't be looked up now")
+		return "", nil, notLookedUp()
 	}
 	return c, ch, nil
 }
@@ -128,7 +167,7 @@ func (s *State) edit(r Request, body *streampb.Edit, now int64) (Decision, error
 	if err := s.checkBody(body.GetBody()); err != nil {
 		return Decision{}, err
 	}
-	if err := ch.holds(r, body.GetN()); err != nil {
+	if err := s.holds(r, ch, body.GetN()); err != nil {
 		return Decision{}, err
 	}
 	if window := s.meta.settings.GetEditWindowMs(); window > 0 && happened(r, now)-r.Target.TS > window {

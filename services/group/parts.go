@@ -57,7 +57,7 @@ func (n *need) attributes(c streams.Channel, ch *channel) {
 }
 
 func (n *need) card(r Request, name string, number uint64) {
-	if c, ch, err := n.state.find(r, name); err == nil && ch.holds(r, number) == nil {
+	if c, ch, err := n.state.find(r, name); err == nil && n.state.holds(r, ch, number) == nil {
 		n.add(Entity{Channel: c, Card: streams.Number(number)})
 	}
 }

@@ -35,7 +35,7 @@ func (s *State) pin(r Request, body *streampb.Pin) (Decision, error) {
 	if err := s.may(r, PinMessage); err != nil {
 		return Decision{}, err
 	}
-	if err := ch.holds(r, body.GetN()); err != nil {
+	if err := s.holds(r, ch, body.GetN()); err != nil {
 		return Decision{}, err
 	}
 	if slices.Contains(ch.pinned, streams.Number(body.GetN())) {

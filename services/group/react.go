@@ -34,7 +34,7 @@ func (s *State) reactable(r Request, name string, n uint64, emoji string) (strea
 	if err := checkEmoji(emoji); err != nil {
 		return "", nil, nil, err
 	}
-	if err := ch.holds(r, n); err != nil {
+	if err := s.holds(r, ch, n); err != nil {
 		return "", nil, nil, err
 	}
 	k := s.cards[cardKey{c, streams.Number(n)}]

@@ -26,7 +26,7 @@ func (s *State) opensThread(r Request, body *streampb.CreateChannel, now int64) 
 		return streams.Reject(streams.BadRequest, "a thread hangs from a channel, not from a thread")
 	}
 	if n := body.GetParent().GetN(); n > 0 {
-		return ch.holds(r, n)
+		return s.holds(r, ch, n)
 	}
 	return nil
 }

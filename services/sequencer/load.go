@@ -40,7 +40,7 @@ type laneKey struct {
 // fetch is what one batch waits for.
 type fetch struct {
 	batch    *Batch      // nil: it waits behind another, and this is ahead of its turn
-	targets  []int       // its commands whose messages are searched for
+	targets  []wanted    // the messages its commands are about, to be searched for
 	entities []entityKey // to be restored
 	stored   streams.Seq // the snapshot must be as new as this
 	ends     bool        // the request it travelled with has ended by it
@@ -216,8 +216,8 @@ func (t *term) startFetch(ctx context.Context, f *fetch) {
 	t.wait.Add(1)
 	t.sequencer.spawn(func() { // waited for in term.close
 		defer t.wait.Done()
-		for _, i := range f.targets {
-			t.sequencer.searchTarget(ctx, &f.batch.Commands[i], head)
+		for _, w := range f.targets {
+			t.sequencer.searchTarget(ctx, &f.batch.Commands[w.command], w.message, head)
 		}
 		if len(f.entities) > 0 {
 			f.err = t.sequencer.fetch(ctx, f)

@@ -38,29 +38,24 @@ func (a *authors) add(e *streams.Event) {
 // targetIs is what commands need to know of a message.
 func targetIs(e *streams.Event) group.Target {
 	p, _ := e.Payload.(streams.MessagePosted)
-	return group.Target{Author: e.User, TS: e.TS, Expires: p.GetExpires()}
+	return group.Target{Seq: e.Seq, Author: e.User, TS: e.TS, Expires: p.GetExpires()}
 }
 
-// targetOf returns the message a command is about, if it is an edit or recall.
-func targetOf(c *Command) (key messageKey, ok bool) {
-	var channel string
-	var n uint64
-	switch body := c.Request.Body.(type) {
-	case *streampb.Edit:
-		channel, n = body.GetChannel(), body.GetN()
-	case *streampb.Recall:
-		channel, n = body.GetChannel(), body.GetN()
-	default:
+// targetOf returns the message that must be looked up for a command.
+func (t *term) targetOf(c *Command) (key messageKey, ok bool) {
+	st := t.fold.groups[c.Group]
+	if st == nil || c.Request.Target != nil || c.Invalid != nil {
 		return messageKey{}, false
 	}
+	channel, n := st.NeedsTarget(c.Request)
 	name, err := streams.ParseChannel(channel)
-	return messageKey{channelKey{c.Group, name}, streams.Number(n)}, err == nil
+	return messageKey{channelKey{c.Group, name}, streams.Number(n)}, err == nil && n > 0
 }
 
 // target gives the command what is known of its message.
 func (t *term) target(c *Command) {
-	key, ok := targetOf(c)
-	if !ok || c.Request.Target != nil {
+	key, ok := t.targetOf(c)
+	if !ok {
 		return
 	}
 	if target, known := t.authors.cache.GetIfPresent(key); known {
@@ -68,22 +63,27 @@ func (t *term) target(c *Command) {
 	}
 }
 
+// wanted is a message a command of a batch is about.
+type wanted struct {
+	command int
+	message messageKey
+}
+
 // missingTargets lists the commands of a batch about messages whose authors
 // are not remembered. It is empty while too many searches are running: those
 // commands are answered unavailable.
-func (t *term) missingTargets(b *Batch) []int {
-	var missing []int
+func (t *term) missingTargets(b *Batch) []wanted {
+	var missing []wanted
 	for i := range b.Commands {
-		c := &b.Commands[i]
-		key, ok := targetOf(c)
-		if !ok || c.Request.Target != nil || c.Invalid != nil {
+		key, ok := t.targetOf(&b.Commands[i])
+		if !ok {
 			continue
 		}
 		if _, known := t.authors.cache.GetIfPresent(key); known {
 			continue
 		}
-		if st := t.fold.groups[key.group]; st != nil && key.n > 0 && key.n <= st.Messages(key.channel) {
-			missing = append(missing, i)
+		if key.n <= t.fold.groups[key.group].Messages(key.channel) {
+			missing = append(missing, wanted{i, key})
 		}
 	}
 	if t.loads.searching >= maxLookups {
@@ -93,8 +93,7 @@ func (t *term) missingTargets(b *Batch) []int {
 }
 
 // searchTarget looks for the message a command is about, up to head.
-func (s *Sequencer) searchTarget(ctx context.Context, c *Command, head streams.Seq) {
-	key, _ := targetOf(c)
+func (s *Sequencer) searchTarget(ctx context.Context, c *Command, key messageKey, head streams.Seq) {
 	if target, ok := s.author(ctx, key, head); ok {
 		c.Request.Target = &target
 	}
@@ -145,6 +144,9 @@ func (s *Sequencer) storedAuthor(ctx context.Context, key messageKey) (group.Tar
 	}
 	message := page.GetMessages()[0]
 	user, err := streams.ParseUser(message.GetUser())
-	return group.Target{Author: user, TS: message.GetTs(), Expires: message.GetMessage().GetExpires(), Recalled: message.GetRecalled()},
+	return group.Target{
+			Seq: streams.Seq(message.GetSeq()), Author: user, TS: message.GetTs(),
+			Expires: message.GetMessage().GetExpires(), Recalled: message.GetRecalled(),
+		},
 		err == nil && message.GetN() == uint64(key.n)
 }
