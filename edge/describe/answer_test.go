@@ -117,7 +117,7 @@ func TestFramesHaveWhatIsDescribedAndNothingElse(t *testing.T) {
 	event := wire.AppendEvent(nil, everyEvent(t, true)[0])
 	for name, frames := range map[string][][]byte{
 		"block":        {wire.AppendBlock(nil, "g", "c", [][]byte{event})},
-		"heads":        {wire.AppendHeads(nil, []wire.Head{{Group: "g", Channel: "c", V: 1, Mention: true}})},
+		"heads":        {wire.AppendHeads(nil, []wire.Head{{Group: "g", Channel: "c", V: 1, Mention: true, Members: 1}})},
 		"gap":          {wire.AppendGap(nil, "g", "c", wire.Missing{Upto: 1})},
 		"conversation": {wire.AppendLeft(nil, "g"), wire.AppendRemoved(nil, "g", "c")},
 		"signal":       {wire.AppendSignal(nil, "g", "c", "u", &wire.Hint{Type: "typing", Data: []byte("null")})},

@@ -29,6 +29,9 @@ type Head struct {
 	V       streams.Version
 	N       streams.Number
 	Mention bool // something since the last frame mentions the reader
+	// Members is how many members the group has now, on @members; 0 if it is not
+	// known, as no group that is there is empty.
+	Members uint64
 }
 
 // AppendHeads appends the frame that says how far channels in mode hint are now.
@@ -41,6 +44,9 @@ func AppendHeads(b []byte, heads []Head) []byte {
 		o.number("v", uint64(h.V))
 		o.number("n", uint64(h.N))
 		o.flag("mention", h.Mention)
+		if h.Members > 0 {
+			o.number("members", h.Members)
+		}
 		list[i] = o.end()
 	}
 	w := object(b)
