@@ -99,6 +99,7 @@ var order = [][]string{
 	{"edge/wire", "edge/describe", "edge"},
 	{"edge/owner", "edge/hidden", "edge/hub", "edge/session", "edge"},
 	{"edge/ring", "edge/backfill", "edge/hub", "edge/session", "edge"},
+	{"edge/transport", "edge/session", "edge"},
 	{"projections/clickhouse", "projections/groups", "projections/history", "projections"},
 	{"streams", "streams/eventlog", "streams/streamtest"},
 }
