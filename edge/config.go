@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -72,6 +73,9 @@ type Config struct {
 	ConnectWithin time.Duration
 	// Lose drops a live message before it is looked at. Only tests set it.
 	Lose func(*nats.Msg) bool
+	// Wrap stands between a WebSocket and its TCP connection, as TLS does. Only
+	// tests set it.
+	Wrap func(net.Conn) net.Conn
 	// WithoutContiguity takes live events without looking whether others are
 	// missing before them, and tells no session of gaps. Only tests set it, to
 	// show that their checker notices.

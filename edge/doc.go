@@ -7,9 +7,9 @@
 //
 // In reading order: wire (what clients say and hear), ring (the newest events
 // of a channel), backfill (everything older), hub (groups followed live),
-// command (what a command does), session (one WebSocket), describe (all that
-// clients say and hear, for programs), and here the routes and the life of it
-// all.
+// command (what a command does), transport (sockets and frames), session (the
+// WebSockets), describe (all that clients say and hear, for programs), and here
+// the routes and the life of it all.
 //
 // An edge keeps nothing that is not somewhere else: any number of them may
 // run, and one that dies costs its clients a reconnect.

@@ -74,11 +74,15 @@ func New(config Config) (*Edge, error) {
 		Hub: e.hub, Loader: loader, Owner: asker, Logger: config.Logger, Metrics: command.NewMetrics(config.Registerer),
 		Limits: limit.New(config.Limits), Hook: config.Hook,
 	})
-	e.sessions = session.New(session.Config{
+	var err error
+	e.sessions, err = session.New(session.Config{
 		Hub: e.hub, Runner: e.runner, Verifier: e.verifier, Logger: config.Logger,
 		Metrics: session.NewMetrics(config.Registerer), Version: config.Version,
-		Heartbeat: config.Heartbeat, ConnectWithin: config.ConnectWithin, Origins: config.Origins,
+		Heartbeat: config.Heartbeat, ConnectWithin: config.ConnectWithin, Origins: config.Origins, Wrap: config.Wrap,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("serve sessions: %w", err)
+	}
 	e.probe = newProbe(config.Conn, asker, partitions)
 	return e, nil
 }
@@ -122,11 +126,12 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.addr = listener.Addr()
 	close(e.listening)
 
-	// The hub outlives the sessions: it ends when they have.
-	hubCtx, endHub := context.WithCancel(context.WithoutCancel(ctx))
-	defer endHub()
+	// What serves the sessions outlives them: it ends when they have.
+	servingCtx, endServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer endServing()
 	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { return e.hub.Run(hubCtx) })
+	tasks.Go(func() error { return e.hub.Run(servingCtx) })
+	tasks.Go(func() error { return e.sessions.Run(servingCtx) })
 	tasks.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve http: %w", err)
@@ -136,7 +141,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	tasks.Go(func() error {
 		<-ctx.Done()
 		e.drain(server, api)
-		endHub()
+		endServing()
 		return nil
 	})
 	return tasks.Wait()

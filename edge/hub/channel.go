@@ -26,6 +26,8 @@ type channel struct {
 	name streams.Channel
 	ring *ring.Ring
 
+	source Source
+
 	head  atomic.Uint64 // log.At(), set after the ring has it
 	where position      // both, for who may not take view.mu
 
@@ -61,9 +63,7 @@ func (c *channel) Deliver(entry ring.Entry) {
 	c.ring.Append(entry)
 	c.where.set(e.V, e.N)
 	c.head.Store(uint64(e.V))
-	for _, s := range c.subs {
-		s.wake()
-	}
+	c.source.wake()
 	if c.moved != nil {
 		close(c.moved)
 		c.moved = nil
@@ -124,7 +124,7 @@ func (c *channel) close() {
 	for _, s := range c.subs {
 		s.finish(Lost)
 	}
-	c.subs = nil
+	c.subs, c.source.crowds = nil, nil
 	c.view.hub.attributes.drop(c)
 	if c.moved != nil {
 		close(c.moved)

@@ -4,7 +4,7 @@
 //	throng.live.<p>.<group>.>  ─┐
 //	throng.live.<p>.@fence     ─┤ feed (one goroutine    ┌─▶ ring of each channel
 //	throng.beacon.<p>          ─┘  per partition) ─▶ View ┤
-//	                                  (follow) ▲          └─▶ wakes subscriptions
+//	                                  (follow) ▲          └─▶ wakes the crowds of its subscriptions
 //	     log, ClickHouse ── backfill ──────────┘ fill
 //
 // # Views
@@ -19,7 +19,8 @@
 // What belongs and what is missing is decided by package follow, which the
 // simulation runs as well. Every event of a channel goes through
 // [streams.Judge]. The next one goes to
-// the ring and wakes the subscriptions; an event ahead of its turn makes a
+// the ring and wakes each [Crowd] of subscriptions once, which takes it from the
+// channel's [Source] for all of them; an event ahead of its turn makes a
 // fill, which reads what is missing from the log while later events are held.
 // Live messages travel at most once, so a beacon tells once a second where
 // channels stand; a channel that stays behind it is filled as well, and after
@@ -40,7 +41,8 @@
 //
 // Every subscription holds an immutable [sight] of it. An entry of the ring
 // says which private channel it is about; who does not see that is given the
-// hidden form. Ordinary channels have no sight and nothing to compare. When a
+// hidden form. Ordinary channels have no sight and nothing to compare; who has
+// one is asked whether the form for everybody will do. When a
 // member leaves, is taken out of a private channel, or group or channel are
 // deleted, the subscriptions end at that event.
 //

@@ -77,7 +77,7 @@ func (v *View) hide(user streams.User, name streams.Channel, numbers hidden.Numb
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if m := v.members[user]; m.hide(name, numbers) {
-		for s := range m.subs {
+		for _, s := range m.subs {
 			if s.channel.name == name {
 				s.sight.Store(v.sight(s.reader, m, s.channel))
 			}

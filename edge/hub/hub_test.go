@@ -23,7 +23,7 @@ import (
 // follower counts how it is woken.
 type follower struct{ woken atomic.Int64 }
 
-func (f *follower) Wake(*hub.Subscription)             { f.woken.Add(1) }
+func (f *follower) Wake(*hub.Source)                   { f.woken.Add(1) }
 func (f *follower) Ended(*hub.Subscription, hub.Ended) {}
 func (f *follower) Signal(*hub.Subscription, []byte)   {}
 
@@ -63,7 +63,7 @@ func TestMoreUsersSubscribeThanAreRememberedWithout(t *testing.T) {
 	for i := range users {
 		all.Go(func() {
 			_, _, err := view.Subscribe(t.Context(), hub.Interest{
-				Reader: hub.Reader{User: streams.User(fmt.Sprintf("u%d", i))}, Channel: "c", Follower: &followers[i],
+				Reader: hub.Reader{User: streams.User(fmt.Sprintf("u%d", i))}, Channel: "c", Follower: &followers[i], Crowd: &followers[i],
 				Tail: wire.Option{Given: true, Value: 3},
 			})
 			if err != nil {
@@ -81,7 +81,7 @@ func TestMoreUsersSubscribeThanAreRememberedWithout(t *testing.T) {
 		}
 		return true
 	})
-	if _, _, err := view.Subscribe(t.Context(), hub.Interest{Reader: hub.Reader{User: "stranger"}, Channel: "c", Follower: &follower{}}); err == nil {
+	if _, _, err := view.Subscribe(t.Context(), hub.Interest{Reader: hub.Reader{User: "stranger"}, Channel: "c", Follower: &follower{}, Crowd: &follower{}}); err == nil {
 		t.Error("a stranger was let in")
 	}
 }

@@ -21,7 +21,7 @@ type member struct {
 	mutedUntil int64       // ms since 1970 UTC, 0: not muted, -1: for good
 	blocked    bool        // direct: the other takes nothing they say
 	userGroups []string
-	named      map[streams.Channel]struct{} // private channels that name the user
+	named      map[streams.Channel]struct{} // private channels that name the user; nil for none
 
 	// seq is up to where the standing is current: of the newest event about it,
 	// or of the owner's answer. asked is up to where named and blocked were in that
@@ -32,7 +32,7 @@ type member struct {
 	heard  []*streams.Event // about the user while asking, at most maxHeard
 	missed bool             // there were more
 
-	subs map[*Subscription]struct{}
+	subs []*Subscription // nil for none: most have few
 
 	// hidden are the messages the user hides, by channel; nil for none. Whoever is
 	// known has them loaded.
@@ -56,11 +56,18 @@ func (m *member) inOneOf(groups []string) bool {
 func (m *member) answered(seq streams.Seq, a *streampb.Access) {
 	m.known, m.role, m.seq, m.asked = true, a.GetRole(), seq, seq
 	m.joined, m.mutedUntil, m.userGroups = streams.Seq(a.GetJoinedSeq()), a.GetMutedUntil(), a.GetUserGroups()
-	m.blocked = a.GetBlocked()
-	m.named = map[streams.Channel]struct{}{}
+	m.blocked, m.named = a.GetBlocked(), nil
 	for _, name := range a.GetChannels() {
-		m.named[streams.Channel(name)] = struct{}{}
+		m.name(streams.Channel(name))
 	}
+}
+
+// name adds a private channel that names the user.
+func (m *member) name(c streams.Channel) {
+	if m.named == nil {
+		m.named = map[streams.Channel]struct{}{}
+	}
+	m.named[c] = struct{}{}
 }
 
 // apply takes an event about the user, as far as it is news.
@@ -74,14 +81,14 @@ func (m *member) apply(user streams.User, e *streams.Event) {
 	switch p := e.Payload.(type) {
 	case streams.ChannelCreated:
 		if e.Seq > m.asked && slices.Contains(p.GetMembers(), string(user)) {
-			m.named[streams.Channel(p.GetChannel())] = struct{}{}
+			m.name(streams.Channel(p.GetChannel()))
 		}
 	case streams.ChannelUpdated:
 		if e.Seq <= m.asked {
 			return
 		}
 		if slices.Contains(p.GetAdded(), string(user)) {
-			m.named[streams.Channel(p.GetChannel())] = struct{}{}
+			m.name(streams.Channel(p.GetChannel()))
 		}
 		if slices.Contains(p.GetRemoved(), string(user)) {
 			delete(m.named, streams.Channel(p.GetChannel()))
@@ -167,7 +174,8 @@ func (v *View) forgetStanding(user streams.User, seq streams.Seq) {
 // review ends the subscriptions of what a member sees no more and tells the
 // others what they may show; mu is held.
 func (v *View) review(m *member) {
-	for s := range m.subs {
+	for i := len(m.subs) - 1; i >= 0; i-- { // from behind: detach takes it out
+		s := m.subs[i]
 		switch {
 		case !m.admitted():
 			s.detach()

@@ -90,6 +90,20 @@ func (s *sight) changes(entries []ring.Entry) bool {
 	return false
 }
 
+// shares reports whether the form for readers of whom nothing is known is that
+// of this one as well, for all of them.
+func (s *sight) shares(entries []ring.Entry) bool {
+	if s == nil {
+		return true
+	}
+	for i := range entries {
+		if e := &entries[i]; s.hides(e) != (*sight)(nil).hides(e) {
+			return false
+		}
+	}
+	return true
+}
+
 // past reports whether a time that is set lies in the past.
 func past(expires int64) bool { return expires != 0 && expires <= time.Now().UnixMilli() }
 

@@ -34,8 +34,6 @@ const (
 // Follower is who is told about a subscription. Its methods are called under
 // the view's lock: they must not wait and not call back.
 type Follower interface {
-	// Wake tells that there may be something to take.
-	Wake(*Subscription)
 	// Ended tells that nothing will come any more.
 	Ended(*Subscription, Ended)
 	// Signal hands over a frame that may be dropped.
@@ -50,6 +48,7 @@ type Subscription struct {
 	channel  *channel
 	reader   Reader
 	follower Follower
+	crowd    Crowd
 
 	sight atomic.Pointer[sight] // what the reader may know; nil where nothing is private
 
@@ -62,7 +61,9 @@ func (s *Subscription) Group() streams.Group { return s.view.group }
 // Channel is the subscription's channel.
 func (s *Subscription) Channel() streams.Channel { return s.channel.name }
 
-func (s *Subscription) wake()            { s.follower.Wake(s) }
+// Source is the subscription's channel as it is taken from.
+func (s *Subscription) Source() *Source { return &s.channel.source }
+
 func (s *Subscription) finish(why Ended) { s.follower.Ended(s, why) }
 
 // Head is how far the channel has come; what is up to there can be taken.
@@ -76,17 +77,14 @@ func (s *Subscription) Position() (streams.Version, streams.Number) { return s.c
 // for the first, bytes of JSON. With gap set, the events between are no longer
 // at hand, and those in out come behind it.
 func (s *Subscription) Take(out []ring.Entry, cursor streams.Version, count, bytes int) (entries []ring.Entry, gap *wire.Missing) {
-	head := s.Head() // first: what is up to here has been in the ring
-	before := len(out)
-	out, lost := s.channel.ring.Take(out, cursor, head, count, bytes)
-	if lost > cursor {
-		gap = &wire.Missing{After: cursor, Upto: lost}
-	}
-	s.sight.Load().present(out[before:])
-	if s.view.hub.config.WithoutContiguity {
-		gap = nil
-	}
-	return out, gap
+	return s.channel.source.take(s.sight.Load(), out, cursor, count, bytes)
+}
+
+// Shares reports whether the reader is to get these entries of the channel in
+// the form that [Source.Take] gives everybody, as of what is known after they
+// were taken.
+func (s *Subscription) Shares(entries []ring.Entry) bool {
+	return s.sight.Load().shares(entries)
 }
 
 // Close ends the subscription.
@@ -106,8 +104,10 @@ func (s *Subscription) detach() {
 	if i := slices.Index(s.channel.subs, s); i >= 0 {
 		s.channel.subs = slices.Delete(s.channel.subs, i, i+1)
 	}
-	if m := s.view.members[s.reader.User]; m != nil && len(m.subs) > 0 {
-		if delete(m.subs, s); len(m.subs) == 0 {
+	s.channel.source.leave(s.crowd)
+	if m := s.view.members[s.reader.User]; m != nil && slices.Contains(m.subs, s) {
+		if m.subs = slices.DeleteFunc(m.subs, func(other *Subscription) bool { return other == s }); len(m.subs) == 0 {
+			m.subs = nil
 			s.view.following--
 			s.view.moved(s.reader.User, false)
 			if s.view.kind == room {
@@ -125,10 +125,11 @@ type Interest struct {
 	Tail     wire.Option // events
 	Log      string      // the history After belongs to, empty if not given
 	Follower Follower
+	Crowd    Crowd // who takes the events for the follower
 }
 
 // Subscribe answers with where the channel stands and what the reader has
-// missed, and wakes the follower for every event after the answer's v. The
+// missed, and wakes the crowd for every event after the answer's v. The
 // view must stay open as long as the subscription. Errors are
 // [*streams.Rejection]: not_member, not_found, unavailable.
 func (v *View) Subscribe(ctx context.Context, i Interest) (*Subscription, wire.Subscribed, error) {
@@ -166,7 +167,7 @@ func (v *View) subscribe(ctx context.Context, i Interest) (*Subscription, wire.S
 	if v.closed {
 		return nil, wire.Subscribed{}, owner.Unavailable()
 	}
-	s := &Subscription{view: v, channel: c, reader: i.Reader, follower: i.Follower}
+	s := &Subscription{view: v, channel: c, reader: i.Reader, follower: i.Follower, crowd: i.Crowd}
 	m := v.members[i.Reader.User]
 	switch {
 	case i.Channel == streams.GroupChannel && !c.attrs.current(c):
@@ -183,14 +184,14 @@ func (v *View) subscribe(ctx context.Context, i Interest) (*Subscription, wire.S
 		return nil, wire.Subscribed{}, streams.NoChannel()
 	default:
 		if len(m.subs) == 0 {
-			m.subs = map[*Subscription]struct{}{}
 			v.following++
 			v.moved(i.Reader.User, true)
 		}
-		m.subs[s] = struct{}{}
+		m.subs = append(m.subs, s)
 	}
 	s.sight.Store(v.sight(i.Reader, m, c))
 	c.subs = append(c.subs, s)
+	c.source.join(s.crowd)
 	v.hub.config.Metrics.subscriptions.Inc()
 	return s, c.answer(i, s.sight.Load()), nil
 }

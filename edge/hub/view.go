@@ -147,6 +147,7 @@ func (v *View) channel(name streams.Channel) *channel {
 // receive makes a channel that is followed from now on; v.mu is held.
 func (v *View) receive(name streams.Channel, log *follow.Channel) follow.Receiver {
 	c := &channel{view: v, name: name, log: log, ring: v.hub.rings.New(v.hub.config.RingEvents)}
+	c.source.channel = c
 	v.channels[name] = c
 	return c
 }

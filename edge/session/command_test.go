@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,7 +18,11 @@ import (
 )
 
 func TestHowConnectionsEnd(t *testing.T) {
-	s := edgetest.New(t, func(c *edge.Config) { c.ConnectWithin = 300 * time.Millisecond })
+	transports(t, howConnectionsEnd)
+}
+
+func howConnectionsEnd(t *testing.T, wrap func(net.Conn) net.Conn) {
+	s := edgetest.New(t, func(c *edge.Config) { c.ConnectWithin, c.Wrap = time.Second, wrap })
 	connect := `{"id":1,"connect":{"token":"dev:bob"}}`
 	tests := []struct {
 		name string
@@ -108,7 +113,11 @@ func TestDeviceIsReplacedByItsNextConnection(t *testing.T) {
 }
 
 func TestTheEdgeSaysGoodbye(t *testing.T) {
-	s := edgetest.New(t)
+	transports(t, goodbye)
+}
+
+func goodbye(t *testing.T, wrap func(net.Conn) net.Conn) {
+	s := edgetest.New(t, func(c *edge.Config) { c.Wrap = wrap })
 	s.Group(t)
 	clients := []*client{connected(t, s.Edge, "bob"), connected(t, s.Edge, "alice"), dial(t, s.Edge)}
 	clients[0].ok("subscribe", `{"group":"g","channel":"c"}`)
@@ -303,7 +312,7 @@ func TestClientThatDoesNotReadItsAnswersOnlyStopsItself(t *testing.T) {
 	}
 	for range pulls { // reads may overtake each other
 		if f, err := greedy.read(); err != nil || f.OK == nil {
-			t.Fatalf("%+v, %v", f, err)
+			t.Fatalf("%+v, %+v, %v", f, f.Error, err)
 		}
 	}
 }

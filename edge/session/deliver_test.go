@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,7 +95,11 @@ func load(t *testing.T, s *edgetest.Stack, users int) (stop func() (sent uint64)
 }
 
 func TestAnswerAndDeliveryAreAtomicUnderLoad(t *testing.T) {
-	s := edgetest.New(t)
+	transports(t, answerAndDelivery)
+}
+
+func answerAndDelivery(t *testing.T, wrap func(net.Conn) net.Conn) {
+	s := edgetest.New(t, func(c *edge.Config) { c.Wrap = wrap })
 	s.Group(t)
 	stop := load(t, s, 3)
 	var tasks sync.WaitGroup
@@ -133,7 +138,11 @@ func TestAnswerAndDeliveryAreAtomicUnderLoad(t *testing.T) {
 }
 
 func TestSlowReaderIsToldTheGapAndCanPullIt(t *testing.T) {
-	s := edgetest.New(t, func(c *edge.Config) { c.RingEvents = 32 })
+	transports(t, slowReader)
+}
+
+func slowReader(t *testing.T, wrap func(net.Conn) net.Conn) {
+	s := edgetest.New(t, func(c *edge.Config) { c.RingEvents, c.Wrap = 32, wrap })
 	s.Group(t)
 	slow, quick := narrow(t, s.Edge, "bob"), connected(t, s.Edge, "bob")
 	f, g := &follower{t: t}, &follower{t: t}

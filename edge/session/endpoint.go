@@ -7,12 +7,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/throng/throng/edge/command"
 	"github.com/throng/throng/edge/hub"
@@ -40,6 +43,9 @@ type Config struct {
 	ConnectWithin time.Duration
 	// Origins are allowed beside the host itself, as scheme://host[:port].
 	Origins []string
+	// Wrap stands between a WebSocket and its TCP connection, as TLS does; nil for
+	// nothing. Only tests set it.
+	Wrap func(net.Conn) net.Conn
 }
 
 func (c Config) withDefaults() Config {
@@ -70,7 +76,10 @@ type Endpoint struct {
 	life     context.Context // parent of what sessions have taken; ends with Drain
 	kill     context.CancelFunc
 
-	tasks sync.WaitGroup // one per session; Drain waits for it
+	shards []*shard
+	next   atomic.Uint32 // of shards, for the next session
+
+	tasks sync.WaitGroup // one per session, and per upgrade under way; Drain waits for it
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}  // guarded by mu
@@ -84,8 +93,9 @@ type deviceKey struct {
 	device streams.Device
 }
 
-// New returns an endpoint without sessions.
-func New(config Config) *Endpoint {
+// New returns an endpoint without sessions. [Endpoint.Run] must run while it
+// serves.
+func New(config Config) (*Endpoint, error) {
 	e := &Endpoint{
 		config:   config.withDefaults(),
 		sessions: map[*session]struct{}{},
@@ -93,15 +103,34 @@ func New(config Config) *Endpoint {
 		users:    map[streams.User]int{},
 	}
 	e.life, e.kill = context.WithCancel(context.Background())
+	// Its connection is used for the upgrade only, in the server's own buffers.
 	e.upgrader = websocket.Upgrader{
 		HandshakeTimeout: 5 * time.Second,
-		ReadBufferSize:   1024,
-		WriteBufferSize:  4096,
-		WriteBufferPool:  &sync.Pool{},
 		Subprotocols:     []string{Subprotocol},
 		CheckOrigin:      e.originAllowed,
 	}
-	return e
+	for range runtime.GOMAXPROCS(0) {
+		sh, err := newShard(e)
+		if err != nil {
+			return nil, err
+		}
+		e.shards = append(e.shards, sh)
+	}
+	return e, nil
+}
+
+// Run serves the sessions until ctx ends, which is to be after [Endpoint.Drain].
+// It returns when nothing of them runs.
+func (e *Endpoint) Run(ctx context.Context) error {
+	tasks, ctx := errgroup.WithContext(ctx)
+	for _, sh := range e.shards {
+		tasks.Go(func() error { return sh.run(ctx) })
+	}
+	tasks.Go(func() error {
+		e.giveBack(ctx)
+		return nil
+	})
+	return tasks.Wait()
 }
 
 // originAllowed keeps foreign pages from using a browser's connection. Who
@@ -123,7 +152,7 @@ func (e *Endpoint) originAllowed(r *http.Request) bool {
 	return loopback && e.config.Verifier.Dev(r.Context())
 }
 
-// ServeHTTP runs a session until its connection ends.
+// ServeHTTP upgrades a request to a session, which outlives it.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	if e.draining {
@@ -140,15 +169,34 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Upgrade has answered
 	}
-	s := newSession(e, conn)
-	if !e.add(s) {
-		_ = conn.Close() // it began to drain meanwhile
-		return
+	if err := e.begin(conn.NetConn()); err != nil {
+		e.config.Logger.Warn("begin a session", "err", err)
+		_ = conn.Close()
 	}
+}
+
+// begin makes an upgraded connection a session, which [session.finish] ends.
+func (e *Endpoint) begin(conn net.Conn) error {
+	sh := e.shards[int(e.next.Add(1))%len(e.shards)]
+	s := newSession(e, sh)
+	if e.config.Wrap != nil {
+		conn = e.config.Wrap(conn)
+	}
+	var err error
+	if s.conn, err = sh.poller.Conn(conn, s); err != nil {
+		return err
+	}
+	e.tasks.Add(1)
 	e.config.Metrics.sessions.Inc()
-	s.run()
-	e.config.Metrics.sessions.Dec()
-	e.remove(s)
+	if !e.add(s) {
+		s.hangUp(0) // it began to drain meanwhile
+	}
+	s.signal() // its deadlines begin
+	if err := s.conn.Start(); err != nil {
+		s.hangUp(0)
+		return err
+	}
+	return nil
 }
 
 func (e *Endpoint) add(s *session) bool {
@@ -162,6 +210,8 @@ func (e *Endpoint) add(s *session) bool {
 }
 
 func (e *Endpoint) remove(s *session) {
+	defer e.tasks.Done()
+	e.config.Metrics.sessions.Dec()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.sessions, s)
@@ -230,7 +280,7 @@ func (e *Endpoint) Drain() {
 	}
 	if !waits(ended, closeWithin) {
 		for _, s := range sessions {
-			_ = s.conn.Close()
+			s.hangUp(0)
 		}
 	}
 	<-ended

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	"github.com/gorilla/websocket"
 
@@ -30,28 +31,34 @@ type follow struct {
 	sub     *hub.Subscription
 	hint    bool // heads instead of events
 
+	// state changes under session.mu. Whoever delivers looks at it after taking
+	// what to deliver: what the hub adds after a change is not delivered then.
+	state    atomic.Int32
+	released atomic.Bool // given back to the hub
+
 	// Guarded by session.mu.
-	cursor streams.Version // last delivered
-	armed  bool            // its answer is written
-	dirty  bool            // it is in session.dirty
-	ended  bool            // by the hub
-	why    hub.Ended       // if ended
+	ended bool      // by the hub
+	why   hub.Ended // if ended
+
+	// Owned by the shard.
+	audience *audience       // it is a member of, nil for none
+	place    int             // in audience.members
+	cursor   streams.Version // last delivered
+	dirty    bool            // it is in session.dirty or session.hinted
 }
 
-// Wake is called by the hub when the channel moved.
-func (f *follow) Wake(*hub.Subscription) {
-	s := f.session
-	s.mu.Lock()
-	queued := f.armed && s.queue(f)
-	s.mu.Unlock()
-	if queued {
-		s.signal()
-	}
-}
+// States of a follow.
+const (
+	pending   = iota // its answer is not written yet
+	live             // it is delivered
+	suspended        // it may be replaced: nothing is delivered meanwhile
+	gone             // nothing will be delivered any more
+)
 
-// queue makes f dirty unless it is; s.mu is held.
+// queue has a follow delivered by itself, unless it will be already. Only the
+// shard calls it.
 func (s *session) queue(f *follow) bool {
-	if f.dirty || f.ended {
+	if f.dirty {
 		return false
 	}
 	f.dirty = true
@@ -64,15 +71,15 @@ func (f *follow) Ended(_ *hub.Subscription, why hub.Ended) {
 	s := f.session
 	s.mu.Lock()
 	f.ended, f.why = true, why
-	installed := s.follows[f.key] == f
+	f.state.Store(gone)
+	installed := s.find(f.key) == f
 	if installed {
 		s.uninstall(f)
-		s.over = append(s.over, f)
 		switch why {
 		case hub.Left:
-			s.left[followKey{group: f.key.group}] = struct{}{}
+			s.tellEnd(followKey{group: f.key.group})
 		case hub.Removed:
-			s.left[f.key] = struct{}{}
+			s.tellEnd(f.key)
 		}
 	}
 	s.mu.Unlock()
@@ -84,41 +91,58 @@ func (f *follow) Ended(_ *hub.Subscription, why hub.Ended) {
 	}
 }
 
+// tellEnd notes that the client is to be told; s.mu is held.
+func (s *session) tellEnd(key followKey) {
+	if s.left == nil {
+		s.left = map[followKey]struct{}{}
+	}
+	s.left[key] = struct{}{}
+}
+
+// find returns the subscription of a channel, nil for none; s.mu is held. Most
+// sessions have few: a map for each would cost more than looking through them.
+func (s *session) find(key followKey) *follow {
+	for _, f := range s.follows {
+		if f.key == key {
+			return f
+		}
+	}
+	return nil
+}
+
 // uninstall stops delivering; s.mu is held.
 func (s *session) uninstall(f *follow) {
-	delete(s.follows, f.key)
-	f.armed = false
-	s.unqueue(f)
-}
-
-// unqueue makes f clean; s.mu is held.
-func (s *session) unqueue(f *follow) {
-	if !f.dirty {
-		return
+	if i := slices.Index(s.follows, f); i >= 0 {
+		if s.follows = slices.Delete(s.follows, i, i+1); len(s.follows) == 0 {
+			s.follows = nil
+		}
 	}
-	f.dirty = false
-	same := func(other *follow) bool { return other == f }
-	s.dirty, s.hinted = slices.DeleteFunc(s.dirty, same), slices.DeleteFunc(s.hinted, same)
+	f.state.Store(gone)
+	s.dropped = append(s.dropped, f)
 }
 
-// release ends subscriptions that are no longer installed.
+// release gives subscriptions back that are no longer installed. The hub may
+// keep it waiting.
 func release(follows []*follow) {
 	for _, f := range follows {
+		if f.released.Swap(true) {
+			continue
+		}
 		f.sub.Close()
 		f.view.Release()
 	}
 }
 
-// subscribe answers where a channel stands; the writer starts delivering
+// subscribe answers where a channel stands; the shard starts delivering
 // behind the answer. A subscription that is there is silent meanwhile, so that
 // nothing above the answer's v goes out before it.
-func (s *session) subscribe(it item) {
+func (s *session) subscribe(ctx context.Context, it item) {
 	key := followKey{it.task.Group, it.task.Channel}
 	old, err := s.suspend(key)
 	var f *follow
 	var answer wire.Subscribed
 	if err == nil {
-		f, answer, err = s.follow(it.task)
+		f, answer, err = s.follow(ctx, it.task)
 	}
 	if err == nil {
 		if err = s.install(f, answer.V, old); err != nil {
@@ -146,15 +170,14 @@ func (s *session) subscribe(it item) {
 func (s *session) suspend(key followKey) (*follow, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.follows[key]
+	old := s.find(key)
 	if old == nil {
 		if len(s.follows) >= maxFollows {
 			return nil, streams.Reject(streams.BadRequest, "a connection follows at most %d channels", maxFollows)
 		}
 		return nil, nil
 	}
-	old.armed = false
-	s.unqueue(old)
+	old.state.Store(suspended)
 	return old, nil
 }
 
@@ -164,17 +187,16 @@ func (s *session) resume(old *follow) {
 		return
 	}
 	s.mu.Lock()
-	if !old.ended {
-		old.armed = true
-		s.queue(old)
-	}
+	again := old.state.CompareAndSwap(suspended, pending)
 	s.mu.Unlock()
-	s.signal()
+	if again {
+		s.answer(reply{arm: old})
+	}
 }
 
 // follow subscribes at the hub.
-func (s *session) follow(t *command.Task) (*follow, wire.Subscribed, error) {
-	ctx, cancel := context.WithDeadline(s.ctx, t.Taken.Add(2*owner.Deadline))
+func (s *session) follow(ctx context.Context, t *command.Task) (*follow, wire.Subscribed, error) {
+	ctx, cancel := context.WithDeadline(ctx, t.Taken.Add(2*owner.Deadline))
 	defer cancel()
 	view, err := s.endpoint.config.Hub.Open(ctx, t.Reader(), t.Group)
 	if err != nil {
@@ -182,7 +204,7 @@ func (s *session) follow(t *command.Task) (*follow, wire.Subscribed, error) {
 	}
 	f := &follow{session: s, key: followKey{t.Group, t.Channel}, view: view, hint: t.Command.Read.Hint}
 	interest := hub.Interest{
-		Reader: t.Reader(), Channel: t.Channel, Follower: f,
+		Reader: t.Reader(), Channel: t.Channel, Follower: f, Crowd: s.shard,
 		After: t.Command.Read.After, Tail: t.Command.Read.Tail, Log: t.Command.Read.Log,
 	}
 	sub, answer, err := view.Subscribe(ctx, interest)
@@ -218,11 +240,11 @@ func (s *session) install(f *follow, cursor streams.Version, old *follow) error 
 		}
 		return owner.Unavailable()
 	}
-	if old != nil && s.follows[f.key] == old {
+	if old != nil && s.find(f.key) == old {
 		s.uninstall(old)
 	}
 	f.cursor = cursor
-	s.follows[f.key] = f
+	s.follows = append(s.follows, f)
 	return nil
 }
 
@@ -230,13 +252,14 @@ func (s *session) install(f *follow, cursor streams.Version, old *follow) error 
 func (s *session) unsubscribe(it item) {
 	key := followKey{it.task.Group, it.task.Channel}
 	s.mu.Lock()
-	f := s.follows[key]
+	f := s.find(key)
 	if f != nil {
 		s.uninstall(f)
 	}
 	s.mu.Unlock()
 	if f != nil {
 		release([]*follow{f})
+		s.signal() // the shard is to forget it
 	}
 	s.endpoint.config.Runner.Metrics().Answered(wire.Unsubscribe, it.task.Taken, nil)
 	s.settle(it.id, command.Answer{OK: wire.Empty()}, reply{})

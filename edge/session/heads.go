@@ -18,16 +18,6 @@ const headsEvery = time.Second
 // when it reads.
 const mentionsLooked = 200
 
-// headsWait is how long the next heads frame has to wait, 0 if there is none.
-func (s *session) headsWait() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.hinted) == 0 || s.closing != nil {
-		return 0
-	}
-	return max(time.Until(s.headsAt), time.Millisecond)
-}
-
 // deliverHeads appends one frame with the heads of all channels in mode hint
 // that moved, if it is time for one; s.mu is held.
 func (s *session) deliverHeads(out *outbox) {
@@ -35,15 +25,22 @@ func (s *session) deliverHeads(out *outbox) {
 	if len(s.hinted) == 0 || s.closing != nil || now.Before(s.headsAt) {
 		return
 	}
-	s.headsAt = now.Add(headsEvery)
 	heads := make([]wire.Head, 0, len(s.hinted))
 	for _, f := range s.hinted {
 		f.dirty = false
 		v, n := f.sub.Position()
-		heads = append(heads, wire.Head{Group: f.key.group, Channel: f.key.channel, V: v, N: n, Mention: s.mentioned(f, out)})
+		mention := s.mentioned(f, out)
+		if f.state.Load() != live {
+			continue
+		}
+		heads = append(heads, wire.Head{Group: f.key.group, Channel: f.key.channel, V: v, N: n, Mention: mention})
 		f.cursor = v
 	}
 	s.hinted = nil
+	if len(heads) == 0 {
+		return
+	}
+	s.headsAt = now.Add(headsEvery)
 	out.separate()
 	out.frames = wire.AppendHeads(out.frames, heads)
 }
@@ -51,9 +48,9 @@ func (s *session) deliverHeads(out *outbox) {
 // mentioned reports whether something behind the follow's cursor mentions the
 // session's user; s.mu is held.
 func (s *session) mentioned(f *follow, out *outbox) bool {
-	clear(out.entries)
 	entries, _ := f.sub.Take(out.entries[:0], f.cursor, mentionsLooked, messageBytes)
 	out.entries = entries
+	defer clear(entries)
 	return slices.ContainsFunc(entries, func(e ring.Entry) bool {
 		m, ok := e.Event.Payload.(streams.MessagePosted)
 		return ok && (m.GetMentionAll() || slices.Contains(m.GetMentions(), string(s.caller.User)))

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+
 	"github.com/throng/throng/edge/command"
 	"github.com/throng/throng/edge/owner"
 	"github.com/throng/throng/edge/wire"
@@ -27,17 +29,20 @@ func (s *session) enqueue(it item) {
 	idle := l == nil
 	if idle {
 		l = &lane{}
+		if s.lanes == nil {
+			s.lanes = map[streams.Group]*lane{}
+		}
 		s.lanes[group] = l
 	}
 	l.queue = append(l.queue, it)
 	s.mu.Unlock()
 	if idle {
-		s.tasks.Go(func() { s.work(group, l) })
+		s.do(func(ctx context.Context) { s.serveLane(ctx, group, l) })
 	}
 }
 
-// work does a lane's commands until there are none.
-func (s *session) work(group streams.Group, l *lane) {
+// serveLane does a lane's commands until there are none.
+func (s *session) serveLane(ctx context.Context, group streams.Group, l *lane) {
 	for {
 		batch := s.next(group, l)
 		if batch == nil {
@@ -48,22 +53,22 @@ func (s *session) work(group streams.Group, l *lane) {
 		case first.task.Writes():
 			s.writeBatch(batch)
 		case first.task.Undo != nil: // it takes long, and nothing waits for it
-			s.tasks.Go(func() {
+			s.do(func(context.Context) {
 				s.settle(first.id, s.endpoint.config.Runner.Rollback(s.endpoint.life, first.task), reply{})
 			})
 		case first.task.Name == wire.Subscribe:
-			if s.beginRead() {
-				s.subscribe(first)
+			if s.beginRead(ctx) {
+				s.subscribe(ctx, first)
 			}
 		case first.task.Name == wire.Unsubscribe:
 			s.unsubscribe(first)
 		case first.task.Name == wire.Signal:
-			s.passSignal(first)
+			s.passSignal(ctx, first)
 		case first.task.Name == wire.Hide: // what is asked for behind it is to know of it
-			s.settle(first.id, s.endpoint.config.Runner.Read(s.ctx, first.task), reply{})
-		case s.beginRead():
-			s.tasks.Go(func() {
-				s.settle(first.id, s.endpoint.config.Runner.Read(s.ctx, first.task), reply{read: true})
+			s.settle(first.id, s.endpoint.config.Runner.Read(ctx, first.task), reply{})
+		case s.beginRead(ctx):
+			s.do(func(ctx context.Context) {
+				s.settle(first.id, s.endpoint.config.Runner.Read(ctx, first.task), reply{read: true})
 			})
 		}
 	}
@@ -75,7 +80,9 @@ func (s *session) next(group streams.Group, l *lane) []item {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(l.queue) == 0 {
-		delete(s.lanes, group)
+		if delete(s.lanes, group); len(s.lanes) == 0 {
+			s.lanes = nil // at rest a session holds no map
+		}
 		return nil
 	}
 	n, bytes := 1, l.queue[0].task.Size()
@@ -88,17 +95,6 @@ func (s *session) next(group streams.Group, l *lane) []item {
 	batch := l.queue[:n:n]
 	l.queue = l.queue[n:]
 	return batch
-}
-
-// beginRead waits for a place among the large answers; false: the connection
-// has ended.
-func (s *session) beginRead() bool {
-	select {
-	case s.reads <- struct{}{}:
-		return true
-	case <-s.ctx.Done():
-		return false
-	}
 }
 
 // writeBatch has writes decided and answers them. What was taken is finished

@@ -1,18 +1,16 @@
 package session
 
 import (
-	"context"
-	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/gorilla/websocket"
 
 	"github.com/throng/throng/edge/command"
 	"github.com/throng/throng/edge/limit"
+	"github.com/throng/throng/edge/transport"
 	"github.com/throng/throng/edge/wire"
 	"github.com/throng/throng/streams"
 )
@@ -38,43 +36,53 @@ const (
 	closeTooMany      = 4429
 )
 
-// session is one connection.
+// session is one connection. At rest it is this struct, its subscriptions and
+// its socket: no goroutine and no buffer.
 type session struct {
-	// Static after newSession.
+	// Static after Endpoint.begin.
 	endpoint *Endpoint
-	conn     *websocket.Conn
-	id       string
-	ctx      context.Context // ends when the connection does
-	cancel   context.CancelCauseFunc
-	wakeup   chan struct{} // 1: something is to be written; never closed
-	slots    chan struct{} // maxOutstanding; one per command taken and not answered
-	reads    chan struct{} // maxReads; one per large answer in the making or unwritten
-	timer    *time.Timer   // until connect: the end of patience; then the token's
+	shard    *shard
+	conn     transport.Conn
 	tasks    sync.WaitGroup
 
-	heard atomic.Int64 // when the peer was last heard, ns since 1970
+	heard  atomic.Int64 // when the peer was last heard, ns since 1970
+	queued atomic.Bool  // it is among the shard's ready
 
-	counted streams.User // whose connection this is, where that is limited; written once by the reader under endpoint.mu
+	counted streams.User // whose connection this is, where that is limited; written once under endpoint.mu
 
-	// Owned by the reader.
+	input    // owned by whoever calls Input
+	delivery // owned by the shard
+
+	mu          sync.Mutex
+	work                                // guarded by mu
+	outstanding int                     // commands taken and not answered on the socket, at most maxOutstanding; guarded by mu
+	verifying   bool                    // the token is being looked at; nothing more is taken meanwhile; guarded by mu
+	stalled     bool                    // Input has refused to go on; guarded by mu
+	connected   bool                    // guarded by mu
+	ends        time.Time               // until connect: the end of patience; then the token's, zero for none; guarded by mu
+	draining    bool                    // guarded by mu; nothing more is taken
+	closing     *closing                // guarded by mu; set once
+	hungUp      bool                    // the peer has sent its close frame, or is gone; guarded by mu
+	pong        []byte                  // what the newest ping of the peer said; nil where none is to be answered; guarded by mu
+	replies     []reply                 // guarded by mu; at most maxOutstanding and what the server says itself
+	follows     []*follow               // guarded by mu; at most maxFollows, each channel once
+	dropped     []*follow               // guarded by mu; uninstalled, for the shard to forget
+	lanes       map[streams.Group]*lane // guarded by mu; those with something to do; nil for none
+	left        map[followKey]struct{}  // guarded by mu; groups, without a channel, and channels to tell the end of; nil for none
+	signals     [][]byte                // guarded by mu; frames, at most maxSignals, then they are dropped
+	allowance   allowance               // of signals the peer sends; guarded by mu
+}
+
+// input is what reading needs.
+type input struct {
+	decoder transport.Decoder
+	message []byte // of the message that was read last, the frames not taken yet
+	held    []byte // what came behind it while nothing more could be taken
+	broken  bool   // the peer broke the rules: what comes is not looked at
+
 	caller command.Caller
 	bucket *limit.Bucket // nil: no limit
 	device deviceKey     // static once connected
-
-	mu        sync.Mutex
-	connected bool                    // guarded by mu
-	draining  bool                    // guarded by mu; nothing more is taken
-	closing   *closing                // guarded by mu; set once
-	replies   []reply                 // guarded by mu; at most maxOutstanding and what the server says itself
-	follows   map[followKey]*follow   // guarded by mu; at most maxFollows
-	dirty     []*follow               // guarded by mu; armed follows with something to take, each once
-	hinted    []*follow               // guarded by mu; dirty ones in mode hint, for the next heads frame
-	headsAt   time.Time               // guarded by mu; when the next heads frame may go out
-	over      []*follow               // guarded by mu; ended by the hub, to be released by the writer
-	lanes     map[streams.Group]*lane // guarded by mu; those with something to do
-	left      map[followKey]struct{}  // guarded by mu; groups, without a channel, and channels to tell the end of
-	signals   [][]byte                // guarded by mu; frames, at most maxSignals, then they are dropped
-	allowance allowance               // of signals the peer sends; guarded by mu
 }
 
 // closing is why and how the connection ends.
@@ -83,65 +91,43 @@ type closing struct {
 	reason string
 }
 
-// reply is a frame for the writer.
+// reply is a frame for the peer.
 type reply struct {
-	frame []byte
-	slot  bool    // frees one of slots
+	frame []byte  // nil for none
+	slot  bool    // answers one of the outstanding commands
 	read  bool    // frees one of reads
 	arm   *follow // starts delivering behind this frame
 }
 
-func newSession(e *Endpoint, conn *websocket.Conn) *session {
-	s := &session{
-		endpoint: e, conn: conn, id: uuid.NewString(),
-		wakeup:  make(chan struct{}, 1),
-		slots:   make(chan struct{}, maxOutstanding),
-		reads:   make(chan struct{}, maxReads),
-		timer:   time.NewTimer(e.config.ConnectWithin),
-		follows: map[followKey]*follow{},
-		lanes:   map[streams.Group]*lane{},
-		left:    map[followKey]struct{}{},
-	}
-	s.ctx, s.cancel = context.WithCancelCause(e.life)
-	s.hear()
+func newSession(e *Endpoint, sh *shard) *session {
+	s := &session{endpoint: e, shard: sh}
+	s.decoder = transport.NewDecoder(wire.MaxFrame)
+	now := time.Now()
+	s.heard.Store(now.UnixNano())
+	s.ends = now.Add(e.config.ConnectWithin)
+	s.pingAt = now.Add(e.config.Heartbeat)
 	return s
 }
 
-var errEnded = errors.New("the connection ended")
-
-// run reads and writes until the connection ends and nothing of it runs.
-func (s *session) run() {
-	writing := make(chan struct{})
-	go func() {
-		defer close(writing)
-		s.write()
-	}()
-	s.read()
-	s.close(0, "")
-	// The writer may hang in a write to a peer that is gone.
-	_ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(lingerFor))
-	<-writing
-	s.cancel(errEnded)
-	_ = s.conn.Close()
-	s.timer.Stop()
+// finish ends what the session has under way, once its shard has closed the
+// connection and knows it no more.
+func (s *session) finish() {
+	s.abandon()
 	s.tasks.Wait()
 	s.mu.Lock()
-	over := s.over
-	for _, f := range s.follows {
-		over = append(over, f)
-	}
-	s.follows, s.over, s.dirty, s.replies, s.signals = nil, nil, nil, nil, nil
+	left := append(s.dropped, s.follows...)
+	s.follows, s.dropped, s.replies, s.signals = nil, nil, nil, nil
 	s.mu.Unlock()
-	release(over)
+	release(left)
+	s.endpoint.remove(s)
 }
 
 func (s *session) hear() { s.heard.Store(time.Now().UnixNano()) }
 
-// signal wakes the writer.
+// signal tells the shard that there is something to do.
 func (s *session) signal() {
-	select {
-	case s.wakeup <- struct{}{}:
-	default: // it is awake
+	if s.queued.CompareAndSwap(false, true) {
+		s.shard.enqueue(s)
 	}
 }
 
@@ -162,6 +148,18 @@ func (s *session) close(code int, reason string) {
 	s.signal()
 }
 
+// hangUp ends the connection with nothing more to say, or with nothing but the
+// answer to the peer's close frame.
+func (s *session) hangUp(answer int) {
+	s.mu.Lock()
+	s.hungUp = true
+	if s.closing == nil {
+		s.closing = &closing{code: answer}
+	}
+	s.mu.Unlock()
+	s.signal()
+}
+
 // drain says goodbye and takes nothing more.
 func (s *session) drain(retry time.Duration) {
 	s.mu.Lock()
@@ -171,7 +169,25 @@ func (s *session) drain(retry time.Duration) {
 	s.signal()
 }
 
-// answer hands a reply to the writer.
+// deaf reports whether what comes is only read to get past it.
+func (s *session) deaf() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining || s.closing != nil
+}
+
+// ending returns how to end the connection, nil if it goes on. One that drains
+// ends when everything it has taken is answered.
+func (s *session) ending() (end *closing, hungUp bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing == nil && s.draining && s.outstanding == 0 {
+		s.closing = &closing{code: websocket.CloseServiceRestart, reason: "restarting"}
+	}
+	return s.closing, s.hungUp
+}
+
+// answer hands a reply to the shard.
 func (s *session) answer(r reply) {
 	s.mu.Lock()
 	s.replies = append(s.replies, r)

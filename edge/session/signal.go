@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"time"
 
 	"github.com/throng/throng/edge/command"
@@ -9,7 +10,7 @@ import (
 )
 
 const (
-	// maxSignals is how many signals wait for the writer. What comes beyond is
+	// maxSignals is how many signals wait to be written. What comes beyond is
 	// dropped: a signal is worth nothing later.
 	maxSignals = 16
 	// signalRate and signalBurst bound what one session sends, in signals a
@@ -22,11 +23,11 @@ const (
 func (f *follow) Signal(_ *hub.Subscription, frame []byte) {
 	s := f.session
 	s.mu.Lock()
-	taken := f.armed && s.closing == nil && len(s.signals) < maxSignals
+	armed := f.state.Load() == live
+	taken := armed && s.closing == nil && len(s.signals) < maxSignals
 	if taken {
 		s.signals = append(s.signals, frame)
 	}
-	armed := f.armed
 	s.mu.Unlock()
 	switch {
 	case taken:
@@ -59,12 +60,12 @@ func (a *allowance) take(now time.Time) bool {
 
 // passSignal does a signal command. It stays in its lane, so that a client's
 // signals come in the order it sent them.
-func (s *session) passSignal(it item) {
+func (s *session) passSignal(ctx context.Context, it item) {
 	s.mu.Lock()
 	allowed := s.allowance.take(time.Now())
 	s.mu.Unlock()
 	if allowed {
-		s.settle(it.id, s.endpoint.config.Runner.Read(s.ctx, it.task), reply{})
+		s.settle(it.id, s.endpoint.config.Runner.Read(ctx, it.task), reply{})
 		return
 	}
 	s.endpoint.config.Hub.DropSignal()
