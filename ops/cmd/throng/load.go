@@ -11,6 +11,14 @@ import (
 	"github.com/throng/throng/streams"
 )
 
+// loadCommands are what load is put on for.
+type loadCommands struct {
+	Run   loadCommand     `cmd:"" default:"withargs" help:"Send, follow, and check what is delivered."`
+	Edge  loadEdgeCommand `cmd:"" help:"Start a deployment and measure its edge against the limit: CPU for each delivery, memory for each connection."`
+	Limit limitCommand    `cmd:"" help:"Measure a bare loop of write(2), which no server can beat."`
+	Sink  sinkCommand     `cmd:"" hidden:""`
+}
+
 type loadCommand struct {
 	URL       string   `name:"url" help:"The edge's WebSocket." default:"ws://127.0.0.1:8080/v1/ws" placeholder:"URL"`
 	JWTSecret secret   `name:"jwt-secret" help:"Secret to sign the users' tokens with. Without it they are dev:<user>." placeholder:"SECRET"`

@@ -45,7 +45,7 @@ type cli struct {
 	Doctor      doctorCommand      `cmd:"" help:"Say what is wrong with a deployment and how to mend it."`
 	Inspect     inspectCommand     `cmd:"" help:"Look at partitions and logs."`
 	Replay      replayCommand      `cmd:"" help:"Copy a group's history to another name or deployment, with the same numbers."`
-	Load        loadCommand        `cmd:"" help:"Put load on a deployment and tell whether it was carried: nothing lost, doubled or out of order."`
+	Load        loadCommands       `cmd:"" help:"Put load on a deployment and tell whether it was carried: nothing lost, doubled or out of order."`
 	SQL         sqlCommand         `cmd:"" name:"sql" help:"Run a query in ClickHouse and print what it returns."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
