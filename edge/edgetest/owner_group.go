@@ -100,7 +100,7 @@ func patch(s *streampb.Settings, p *streampb.SettingsPatch) {
 func (o *Owner) join(g *group, c *streampb.Command, id streams.ClientID, user string, role streampb.Role) *streampb.Result {
 	g.roles[user] = role
 	r := o.append(g, c, id, streams.MembersChannel, streams.MemberJoined{MemberJoined: &streampb.MemberJoined{
-		Member: user, Role: role, State: &streampb.MemberState{Role: role},
+		Member: user, Role: role, State: &streampb.MemberState{Role: role}, Census: &streampb.Census{Members: uint64(len(g.roles))},
 	}})
 	g.standing[user] = &streampb.MemberState{Role: role, JoinedSeq: r.GetSeq()}
 	return r

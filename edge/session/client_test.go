@@ -31,6 +31,7 @@ type head struct {
 	Group, Channel string
 	V, N           uint64
 	Mention        bool
+	Members        uint64
 }
 
 // frame is anything the server says.

@@ -32,7 +32,7 @@ func TestModeHintSendsHeads(t *testing.T) {
 		return by
 	}
 	s.Send(t, "one")
-	if got := heads(); got["c"] != (head{"g", "c", 1, 1, false}) || len(got) != 1 {
+	if got := heads(); got["c"] != (head{"g", "c", 1, 1, false, 0}) || len(got) != 1 {
 		t.Errorf("after one message: %v", got)
 	}
 	began := time.Now()
@@ -41,7 +41,7 @@ func TestModeHintSendsHeads(t *testing.T) {
 	}
 	s.OK(t, "dev:alice", "send", map[string]any{"group": "g", "channel": "d", "body": "hi", "mentions": []string{"bob"}})
 	got := heads()
-	if got["c"] != (head{"g", "c", 21, 21, false}) || got["d"] != (head{"g", "d", 1, 1, true}) {
+	if got["c"] != (head{"g", "c", 21, 21, false, 0}) || got["d"] != (head{"g", "d", 1, 1, true, 0}) {
 		t.Errorf("after many: %v", got)
 	}
 	if waited := time.Since(began); waited < 700*time.Millisecond {
@@ -59,5 +59,30 @@ func TestModeHintSendsHeads(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+// It proves that who follows @members by hints is told how many they are, once a
+// second however many come.
+func TestHintsOfMembersHaveTheirCount(t *testing.T) {
+	s := edgetest.New(t)
+	s.Group(t)
+	c := connected(t, s.Edge, "bob")
+	start := c.ok("subscribe", `{"group":"g","channel":"@members","mode":"hint"}`)
+	for i := range 30 {
+		s.OK(t, fmt.Sprintf("dev:new%d", i), "join", map[string]any{"group": "g"})
+	}
+	var last head
+	frames := 0
+	for last.V < uint64(start["v"].(float64))+30 {
+		f := c.push()
+		if len(f.Heads) != 1 {
+			t.Fatalf("got %+v, want a head", f)
+		}
+		last = f.Heads[0]
+		frames++
+	}
+	if last.Members != last.V || frames > 10 { // nobody has left
+		t.Errorf("%d frames, the last %+v", frames, last)
 	}
 }
