@@ -14,8 +14,8 @@ import (
 func TestAWriteThatIsTakenInPartGoesOnWhereItWas(t *testing.T) {
 	s := edgetest.New(t, func(c *edge.Config) { c.RingEvents = 8192 })
 	s.Group(t)
-	const count, burst = 4000, 250
-	readers := make([]*client, 8)
+	const count, burst = 2000, 250
+	readers := make([]*client, 4)
 	followers := make([]follower, len(readers))
 	for i := range readers {
 		readers[i], followers[i].t = narrow(t, s.Edge, "bob"), t

@@ -77,7 +77,10 @@ func (f *follow) Ended(_ *hub.Subscription, why hub.Ended) {
 		s.uninstall(f)
 		switch why {
 		case hub.Left:
-			s.tellEnd(followKey{group: f.key.group})
+			// Those of the group end one after the other: told once, with the last.
+			if !slices.ContainsFunc(s.follows, func(other *follow) bool { return other.key.group == f.key.group }) {
+				s.tellEnd(followKey{group: f.key.group})
+			}
 		case hub.Removed:
 			s.tellEnd(f.key)
 		}
