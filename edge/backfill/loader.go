@@ -95,6 +95,10 @@ func (l *Loader) Events(ctx context.Context, t Target, r Range) ([]ring.Entry, e
 	return l.events.do(ctx, key, func(ctx context.Context) ([]ring.Entry, error) { return l.insist(ctx, t, r) })
 }
 
+// ErrUnreadable is in the error of a read that NATS did not answer, or not with
+// what is in the log.
+var ErrUnreadable = errors.New("read the log")
+
 // attempts is how often the log is read for one answer. Whichever replica is
 // near answers, and one whose files were harmed goes on answering: with three
 // replicas of which one is, four attempts meet nothing else in one of 81.
@@ -110,7 +114,8 @@ func (l *Loader) insist(ctx context.Context, t Target, r Range) ([]ring.Entry, e
 		}
 		l.metrics.unreadable.Inc()
 		if n == attempts || ctx.Err() != nil {
-			return nil, fmt.Errorf("%w: %w", streams.RejectRetry(streams.Unavailable, time.Second, "the log cannot be read at the moment"), err)
+			refused := streams.RejectRetry(streams.Unavailable, time.Second, "the log cannot be read at the moment")
+			return nil, fmt.Errorf("%w: %w: %w", refused, ErrUnreadable, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -210,12 +211,12 @@ func (r *Runner) Read(ctx context.Context, t *Task) Answer {
 	ctx, cancel := context.WithDeadline(ctx, t.Taken.Add(2*owner.Deadline))
 	defer cancel()
 	ok, err := r.read(ctx, t)
-	if _, told := err.(*streams.Rejection); err != nil && !told {
-		if ctx.Err() != nil && streams.AsRejection(err).Code == streams.Internal {
-			err = owner.Unavailable()
-		} else {
-			r.config.Logger.Warn("read", "command", t.Name, "group", t.Group, "channel", t.Channel, "err", err)
-		}
+	internal := err != nil && streams.AsRejection(err).Code == streams.Internal
+	switch {
+	case internal && ctx.Err() != nil:
+		err = owner.Unavailable()
+	case internal, errors.Is(err, backfill.ErrUnreadable):
+		r.config.Logger.Warn("read", "command", t.Name, "group", t.Group, "channel", t.Channel, "err", err)
 	}
 	if err != nil {
 		err = streams.AsRejection(err)
