@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/throng/throng/streams"
 )
@@ -47,9 +48,12 @@ type Verifier struct {
 	config Config
 	parser *jwt.Parser
 
+	flight singleflight.Group // of questions about development mode
+
 	mu    sync.Mutex
 	dev   bool      // guarded by mu
-	asked time.Time // when dev was read; guarded by mu
+	known bool      // dev was read once; guarded by mu
+	asked time.Time // when dev was asked for, if it is known; guarded by mu
 }
 
 // New returns a verifier; it touches no network.
@@ -70,28 +74,34 @@ func New(config Config) *Verifier {
 }
 
 // Dev reports whether development mode is on. What was last known stands while
-// it cannot be read.
+// it cannot be read; as long as nothing is known, everybody waits for the first
+// answer.
 func (v *Verifier) Dev(ctx context.Context) bool {
 	if v.config.DevMode == nil {
 		return false
 	}
 	v.mu.Lock()
-	now := v.config.Now()
-	if !v.asked.IsZero() && now.Sub(v.asked) < time.Second {
-		defer v.mu.Unlock()
-		return v.dev
+	dev, known, now := v.dev, v.known, v.config.Now()
+	fresh := known && now.Sub(v.asked) < time.Second
+	if known && !fresh {
+		v.asked = now // by this caller; others go by what is known
 	}
-	v.asked = now
-	was := v.dev
 	v.mu.Unlock()
-	on, err := v.config.DevMode(ctx)
+	if fresh {
+		return dev
+	}
+	// One question for all who wait, which none of them can cut short.
+	on, err, _ := v.flight.Do("", func() (any, error) { return v.config.DevMode(context.WithoutCancel(ctx)) })
 	if err != nil {
-		return was
+		return dev
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.dev = on
-	return on
+	if !v.known {
+		v.known, v.asked = true, now
+	}
+	v.dev = on.(bool)
+	return v.dev
 }
 
 type claims struct {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -114,4 +115,34 @@ func TestDevModeIsReadAgainAfterASecond(t *testing.T) {
 	if accepted("dev:alice") || asked != 2 {
 		t.Errorf("still on after a second, asked %d times", asked)
 	}
+}
+
+// It proves that nobody is refused because another asked first: all wait for the
+// first answer, and there is one question for them.
+func TestTheFirstOfManyWaitForDevMode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, answer := 0, make(chan struct{})
+		v := token.New(token.Config{DevMode: func(context.Context) (bool, error) {
+			asked++
+			<-answer
+			return true, nil
+		}})
+		results := make(chan error, 2)
+		for range cap(results) {
+			go func() {
+				_, err := v.Verify(t.Context(), "dev:alice")
+				results <- err
+			}()
+			synctest.Wait() // it waits, or was refused
+		}
+		close(answer)
+		for range cap(results) {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times, want once", asked)
+		}
+	})
 }
